@@ -1,0 +1,278 @@
+"""The one way in for every untrusted picture: file, bytes, PIL image or array → RGB uint8.
+
+What a file claims (format, side, pixels, shape) is checked from its header before anything is
+decoded, and large pictures are reduced while they are decoded, so no input costs much memory.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_BYTES = 40 * 1024**2
+MAX_SIDE = 12_000
+MAX_PIXELS = 40_000_000
+MIN_SIDE = 16
+MAX_ASPECT = 10
+KEPT_SIDE = 2048
+"""Longer pictures are reduced to about this side: eight times what a network sees."""
+NETWORK_SIDE = 256
+
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF")
+_READABLE = "PNG, JPEG, BMP, WebP, TIFF or GIF"
+_DAMAGED = (
+    OSError, EOFError, ValueError, SyntaxError, IndexError, KeyError, TypeError, OverflowError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged files."""
+
+Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A picture that passed the gate."""
+
+    pixels: np.ndarray
+    """H×W×3 uint8, upright, RGB."""
+    name: str
+    """File name without its folder, or `image`."""
+    notes: tuple[str, ...] = ()
+    """What was changed on the way in, as sentences for people."""
+
+
+def read_photo(source: Source, name: str | None = None) -> Photo:
+    """Reads one picture.
+
+    Args:
+        source: a path, a file's bytes, a PIL image, or an array: H×W, H×W×1, H×W×3 or H×W×4, of
+            uint8, uint16, bool, or float in 0..1.
+        name: how to call it in messages; the file's own name by default.
+
+    Raises:
+        ImageError: it is not a picture, is damaged, or exceeds a limit of this module.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        return _from_file(path, name or path.name)
+    name = name or "image"
+    if isinstance(source, (bytes, bytearray)):
+        return _from_stream(io.BytesIO(source), len(source), name)
+    if isinstance(source, Image.Image):
+        return _from_pil(source, name)
+    if isinstance(source, np.ndarray):
+        return _from_array(source, name)
+    kind = "nothing" if source is None else f"a {type(source).__name__}"
+    raise ImageError(f"Expected a photo, got {kind}. Give a path, bytes, PIL image or array.")
+
+
+def network_input(pixels: np.ndarray) -> np.ndarray:
+    """H×W×3 uint8 → 256×256×3 uint8, the whole picture squeezed into the square."""
+    if pixels.shape[:2] == (NETWORK_SIDE, NETWORK_SIDE):
+        return pixels
+    size = (NETWORK_SIDE, NETWORK_SIDE)
+    # The first reduction by whole numbers is exact area averaging and several times faster.
+    return np.asarray(
+        Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    )
+
+
+def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
+    """H×W×3 uint8 → the same picture with its longer side at most `side` pixels."""
+    if max(pixels.shape[:2]) <= side:
+        return pixels
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(image)
+
+
+def _from_file(path: Path, name: str) -> Photo:
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise ImageError(f'"{name}" is not a file. Give the path of a photo.')
+        with path.open("rb") as stream:
+            return _from_stream(stream, size, name)
+    except FileNotFoundError as error:
+        raise ImageError(f'There is no file "{name}". Check the path.') from error
+    except PermissionError as error:
+        raise ImageError(f'"{name}" may not be read. Check its permissions.') from error
+    except ValueError as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError("That is not a path a file can have. Check it.") from error
+
+
+def _from_stream(stream: io.BufferedIOBase | io.BytesIO, size: int, name: str) -> Photo:
+    if size == 0:
+        raise ImageError(f'"{name}" is empty (0 bytes). Save or send the photo again.')
+    if size > MAX_BYTES:
+        raise ImageError(
+            f'"{name}" is {size / 1024**2:.0f} MB; at most {MAX_BYTES // 1024**2} MB are read. '
+            f"Save it smaller, for example as JPEG."
+        )
+    try:
+        image = Image.open(stream, formats=_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name)) from error
+    except UnidentifiedImageError as error:
+        stream.seek(0)
+        start = stream.read(512).lstrip().lower()
+        if b"<svg" in start:
+            raise ImageError(
+                f'"{name}" is an SVG drawing, not a photo. Export it as PNG first.'
+            ) from error
+        raise ImageError(
+            f'"{name}" is not a picture this program reads. Use {_READABLE}.'
+        ) from error
+    except _DAMAGED as error:
+        raise ImageError(_damaged(name)) from error
+    with image:
+        return _from_pil(image, name)
+
+
+def _from_pil(image: Image.Image, name: str) -> Photo:
+    _check_shape(image.width, image.height, name)
+    notes = []
+    try:
+        if image.format in {"JPEG", "MPO"}:
+            image.draft(None, (KEPT_SIDE, KEPT_SIDE))  # type: ignore[arg-type]  # None is allowed
+        elif getattr(image, "is_animated", False):
+            image.seek(0)
+            notes.append("Animation: only its first frame was used.")
+        image.load()
+        upright = ImageOps.exif_transpose(_reduced(image))
+        if image.getexif().get(0x0112, 1) in range(2, 9):
+            notes.append("Turned upright as its EXIF data says.")
+        rgb = _to_rgb(upright, name, notes)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large(name)) from error
+    except _DAMAGED as error:
+        raise ImageError(_damaged(name)) from error
+    return Photo(np.asarray(rgb), name, tuple(notes))
+
+
+def _from_array(array: np.ndarray, name: str) -> Photo:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(
+            f'"{name}" is an array of shape {array.shape}; expected H×W, H×W×3 or H×W×4.'
+        )
+    _check_shape(array.shape[1], array.shape[0], name)
+    if np.issubdtype(array.dtype, np.floating):
+        low, high = float(array.min()), float(array.max())
+        if not (low >= 0 and high <= 1):
+            raise ImageError(
+                f'"{name}" is a float array with values from {low:g} to {high:g}; expected 0..1. '
+                f"Divide it by its white value, or give uint8."
+            )
+        array = (array * 255 + 0.5).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = _eight_bits(array, 16)
+    elif array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    elif array.dtype != np.uint8:
+        raise ImageError(
+            f'"{name}" is an array of {array.dtype}; expected uint8, uint16, bool or float in 0..1.'
+        )
+    return _from_pil(Image.fromarray(np.ascontiguousarray(array)), name)
+
+
+def _check_shape(width: int, height: int, name: str) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            f'"{name}" is {width}×{height} pixels; each side needs at least {MIN_SIDE}. '
+            f"Use a larger photo."
+        )
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise ImageError(_too_large(name, f"{width}×{height} pixels"))
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f'"{name}" is {width}×{height} pixels, more than {MAX_ASPECT} times as long as wide. '
+            f"Crop it to the part."
+        )
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Averages whole blocks of pixels until the longer side is near `KEPT_SIDE`."""
+    factor = max(image.size) // KEPT_SIDE
+    if factor < 2:
+        return image
+    exif = image.info.get("exif")
+    depth = _depth(image)
+    if image.mode.startswith("I;16"):
+        # Pillow cannot average this mode; every n-th pixel is close enough at this size.
+        small = Image.fromarray(np.ascontiguousarray(np.asarray(image)[::factor, ::factor]))
+    else:
+        averaged = image.convert("RGBA" if _has_alpha(image) else "RGB") if (
+            image.mode in {"1", "P", "PA"}
+        ) else image
+        small = averaged.reduce(factor)
+    small.info["depth"] = depth
+    if exif is not None:
+        small.info["exif"] = exif
+    return small
+
+
+def _to_rgb(image: Image.Image, name: str, notes: list[str]) -> Image.Image:
+    if image.mode == "F":
+        raise ImageError(
+            f'"{name}" holds 32-bit floating-point values. Save it with 8 or 16 bits a channel.'
+        )
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        depth = _depth(image)
+        values = np.asarray(image)
+        if values.min() < 0 or int(values.max()) >= 1 << depth:
+            raise ImageError(f'"{name}" has values beyond {depth} bits. Save it with 8 or 16 bits.')
+        notes.append(f"{depth}-bit picture scaled to 8 bits.")
+        image = Image.fromarray(_eight_bits(values, depth))
+    elif _has_alpha(image):
+        notes.append("Transparent parts were laid on white.")
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    return image.convert("RGB")
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
+
+
+def _depth(image: Image.Image) -> int:
+    """Bits of a deep grey picture: what the file declares, 16 unless it says otherwise."""
+    if "depth" in image.info:
+        return int(image.info["depth"])
+    bits = getattr(image, "tag_v2", {}).get(258, (16,))
+    return min(int(bits[0] if isinstance(bits, tuple) else bits), 16)
+
+
+def _eight_bits(values: np.ndarray, depth: int) -> np.ndarray:
+    """Scales so that the depth's white becomes 255."""
+    white = (1 << depth) - 1
+    table = np.round(np.arange(white + 1) * (255 / white)).astype(np.uint8)
+    return table[values]
+
+
+def _too_large(name: str, size: str = "too many pixels") -> str:
+    return (
+        f'"{name}" has {size}; at most {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE} pixels '
+        f"a side are read. Make it smaller or crop it."
+    )
+
+
+def _damaged(name: str) -> str:
+    return f'"{name}" is cut off or damaged. Save or send the photo again.'

@@ -1,0 +1,209 @@
+"""From what a network sees in a photo to a calibrated anomaly map and a score.
+
+Two scorings, always named:
+
+`thesis`      E = (x − x̂)² averaged over channels of the normalised photo; score = mean of E.
+`calibrated`  Two views of the photo, each measured against what is normal *at that place and for
+              that network*, then added: how far the encoder's features lie from their Gaussian
+              (Mahalanobis distance, PaDiM, Defard et al. 2021, on the autoencoder's own encoder
+              instead of an ImageNet network), and how far the smoothed reconstruction error lies
+              above its usual value. The map is in multiples of the *normal limit*, the bound that
+              99 of 100 normal photos stay under; the score is the map's highest value. So 1.0 is
+              the limit, for every network and category, and a photo is called defective exactly
+              when its mask is not empty.
+
+Everything here is fitted on normal photos only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from torch import Tensor, nn
+
+from defect.networks import VAE, Autoencoder
+
+GRID = 32
+"""Places a side at which features are compared."""
+DIRECTIONS = 40
+"""Random directions of the 480 feature channels kept at each place."""
+FEATURE_CHANNELS = 480
+TYPICAL_SIDE = 64
+EXPOSURE_RANGE = (0.75, 1.33)
+ERROR_SHARE = 0.2
+"""Part of the reconstruction error in the combined map; chosen on rendered defects."""
+SMOOTHING = 4.0
+"""σ in pixels of a 256×256 map."""
+NORMAL_QUANTILE = 0.99
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a network sees in a batch of N photos; computed once, asked often."""
+
+    reconstruction: Tensor
+    """N×3×256×256, 0..1."""
+    error: Tensor
+    """N×256×256: the thesis's E, not smoothed."""
+    features: Tensor
+    """N×480×32×32: the four encoder stages, averaged onto one grid."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is normal for one network and category."""
+
+    typical: Tensor
+    """3×64×64: the mean normal photo, 0..1, for setting the exposure."""
+    projection: Tensor
+    """480×40."""
+    feature_mean: Tensor
+    """1024×40: the projected features' mean at each place."""
+    whitening: Tensor
+    """1024×820: at each place, the lower triangle that makes normal features uncorrelated."""
+    error_mean: Tensor
+    """256×256: mean of the smoothed E."""
+    error_spread: Tensor
+    """256×256: its standard deviation, with a floor."""
+    feature_limit: float
+    error_limit: float
+    """The limits that put the two views on one scale."""
+    limit: float
+    """Normal limit of the combined map; dividing by it gives the map's unit."""
+    thesis_limit: float
+    normal_scores: list[float]
+    """Calibrated scores of the held-out normal photos, in multiples of the limit."""
+    normal_thesis_scores: list[float]
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in CALIBRATION_TENSORS}
+
+    def numbers(self) -> dict[str, float | list[float]]:
+        return {name: getattr(self, name) for name in CALIBRATION_NUMBERS}
+
+
+CALIBRATION_TENSORS = (
+    "typical", "projection", "feature_mean", "whitening", "error_mean", "error_spread",
+)  # fmt: skip
+CALIBRATION_NUMBERS = (
+    "feature_limit", "error_limit", "limit", "thesis_limit", "normal_scores",
+    "normal_thesis_scores",
+)  # fmt: skip
+
+
+def to_tensor(images: np.ndarray) -> Tensor:
+    """N×256×256×3 uint8 → N×3×256×256 float32 in 0..1, channels_last (no copy of the layout)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+
+
+def set_exposure(pixels: Tensor, typical: Tensor) -> Tensor:
+    """Multiplies each photo by the gain that makes its median place as bright as usual.
+
+    A photo taken darker is not a defect. The median ignores a defect of up to half the photo.
+    """
+    small = F.adaptive_avg_pool2d(pixels, TYPICAL_SIDE).mean(1).clamp_min(0.02)
+    gain = (typical.mean(0) / small).flatten(1).median(1).values.clamp(*EXPOSURE_RANGE)
+    return (pixels * gain.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+
+def look(network: Autoencoder, pixels: Tensor) -> Look:
+    """One pass of the network over N×3×256×256 pixels in 0..1."""
+    stages = []
+    x = normalised = network.normalise(pixels)
+    for layer in network.encoder:
+        x = layer(x)
+        if isinstance(layer, nn.ReLU):
+            stages.append(x)
+    output = network.decode(network.to_mean(x.flatten(1)) if isinstance(network, VAE) else x)
+    error = (normalised - output).square_().mean(1)
+    reconstruction = network.denormalise(output).clamp_(0, 1)
+    return Look(reconstruction, error, torch.cat([_to_grid(stage) for stage in stages], 1))
+
+
+def anomaly_maps(calibration: Calibration, seen: Look) -> Tensor:
+    """N×256×256 float32, ≥ 0, in multiples of the normal limit."""
+    features = feature_distance(calibration, seen.features) / calibration.feature_limit
+    smooth = smoothed(seen.error)
+    error = ((smooth - calibration.error_mean) / calibration.error_spread).clamp_min_(0)
+    return combine(features, error / calibration.error_limit) / calibration.limit
+
+
+def scores(maps: Tensor) -> Tensor:
+    """N×256×256 maps → N image scores, each the map's highest value."""
+    return maps.flatten(1).amax(1)
+
+
+def thesis_scores(error: Tensor) -> Tensor:
+    """N×256×256 errors → N image scores, each the mean error."""
+    return error.flatten(1).mean(1)
+
+
+def combine(features: Tensor, error: Tensor) -> Tensor:
+    return (1 - ERROR_SHARE) * features + ERROR_SHARE * error
+
+
+def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
+    """N×480×32×32 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
+    projected = project(features, calibration.projection) - calibration.feature_mean
+    white = _unpack_triangle(calibration.whitening)
+    distance = torch.einsum("pij,npj->npi", white, projected).square().mean(2).sqrt()
+    maps = distance.view(-1, 1, GRID, GRID)
+    maps = F.interpolate(maps, scale_factor=256 // GRID, mode="bilinear", align_corners=False)
+    return smoothed(maps[:, 0])
+
+
+def project(features: Tensor, projection: Tensor) -> Tensor:
+    """N×480×32×32 → N×1024×40."""
+    return torch.einsum("ncp,ck->npk", features.flatten(2), projection)
+
+
+def smoothed(maps: Tensor, sigma: float = SMOOTHING) -> Tensor:
+    """Gaussian blur of N×H×W maps, mirrored at the border."""
+    radius = round(3 * sigma)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    padded = F.pad(maps.unsqueeze(1), (radius,) * 4, mode="reflect")
+    blurred = F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return blurred.squeeze(1)
+
+
+def normal_limit(normal: Iterable[float]) -> float:
+    """The score that 99 of 100 further normal photos stay under.
+
+    The larger of the 99th percentile and the upper prediction bound of a log-normal fitted to the
+    scores: the percentile of thirty photos is only their maximum, which one in thirty exceeds.
+    """
+    values = np.asarray(list(normal), np.float64)
+    logs = np.log(np.maximum(values, 1e-12))
+    n = len(values)
+    t = float(stats.t.ppf(NORMAL_QUANTILE, max(n - 1, 1)))
+    bound = logs.mean() + t * logs.std(ddof=min(1, n - 1)) * math.sqrt(1 + 1 / n)
+    return max(float(np.quantile(values, NORMAL_QUANTILE)), math.exp(bound))
+
+
+def _to_grid(stage: Tensor) -> Tensor:
+    """Averages (or, for the coarsest stage, interpolates) a stage onto the 32×32 grid."""
+    if stage.shape[-1] >= GRID:
+        # A 3×3 mean first lets a place see across its own border.
+        return F.adaptive_avg_pool2d(F.avg_pool2d(stage, 3, 1, 1), GRID)
+    near = F.avg_pool2d(stage, 3, 1, 1)
+    return F.interpolate(near, (GRID, GRID), mode="bilinear", align_corners=False)
+
+
+def pack_triangle(matrices: Tensor) -> Tensor:
+    """P×K×K lower triangular → P×(K(K+1)/2)."""
+    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
+    return matrices[:, rows, columns].contiguous()
+
+
+def _unpack_triangle(packed: Tensor) -> Tensor:
+    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
+    matrices = packed.new_zeros(len(packed), DIRECTIONS, DIRECTIONS)
+    matrices[:, rows, columns] = packed
+    return matrices

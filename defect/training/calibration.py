@@ -1,0 +1,129 @@
+"""Learns what is normal for a trained network: the numbers `scoring` measures a photo against.
+
+The feature Gaussian is fitted on the photos the network was trained on; everything that decides a
+limit comes from the held-out normal photos, each judged by statistics it is not part of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from defect import scoring
+from defect.networks import Autoencoder
+from defect.scoring import DIRECTIONS, FEATURE_CHANNELS, GRID, TYPICAL_SIDE, Calibration, Look
+from defect.weights import as_stored
+
+_BATCH = 16
+_DIAGONAL_SHARE = 0.3
+"""Part of each place's covariance replaced by its diagonal: too few photos for all of it."""
+_SHARED_SHARE = 0.05
+_SPREAD_FLOOR = 0.5
+_CHANNEL_PHOTOS = 32
+
+
+@torch.inference_mode()
+def fit_calibration(
+    network: Autoencoder, fit: np.ndarray, held_out: np.ndarray, *, seed: int = 0
+) -> Calibration:
+    """Fits the calibration on normal photos only.
+
+    Args:
+        network: in evaluation mode, with the weights as they will be stored.
+        fit: N×256×256×3 uint8 normal photos.
+        held_out: M×256×256×3 uint8 normal photos the network was not fitted on.
+        seed: of the random projection.
+    """
+    typical = F.adaptive_avg_pool2d(_mean_photo(fit).unsqueeze(0), TYPICAL_SIDE)[0]
+    projection = _projection(network, fit[:_CHANNEL_PHOTOS], typical, seed)
+    projected = torch.cat(
+        [scoring.project(seen.features, projection) for seen in _looks(network, fit, typical)]
+    )
+    mean = projected.mean(0)
+    whitening = scoring.pack_triangle(_whitening(projected - mean))
+
+    seen = list(_looks(network, held_out, typical))
+    errors = torch.cat([s.error for s in seen])
+    smooth = scoring.smoothed(errors)
+    error_mean, error_spread = smooth.mean(0), smooth.std(0)
+    floor = _SPREAD_FLOOR * error_spread.mean()
+    calibration = Calibration(
+        typical=typical,
+        projection=projection,
+        feature_mean=mean,
+        whitening=whitening,
+        error_mean=error_mean,
+        error_spread=error_spread.clamp_min(floor),
+        feature_limit=1.0,
+        error_limit=1.0,
+        limit=1.0,
+        thesis_limit=scoring.normal_limit(scoring.thesis_scores(errors).tolist()),
+        normal_scores=[],
+        normal_thesis_scores=[round(v, 6) for v in scoring.thesis_scores(errors).tolist()],
+    )
+    stored: dict[str, Any] = as_stored(calibration.tensors())
+    calibration = replace(calibration, **stored)
+
+    features = torch.cat([scoring.feature_distance(calibration, s.features) for s in seen])
+    usual = _without_itself(smooth, floor)
+    feature_limit = scoring.normal_limit(scoring.scores(features).tolist())
+    error_limit = scoring.normal_limit(scoring.scores(usual).tolist())
+    combined = scoring.combine(features / feature_limit, usual / error_limit)
+    scores = scoring.scores(combined)
+    limit = scoring.normal_limit(scores.tolist())
+    return replace(
+        calibration,
+        feature_limit=feature_limit,
+        error_limit=error_limit,
+        limit=limit,
+        normal_scores=[round(v, 4) for v in (scores / limit).tolist()],
+    )
+
+
+def _mean_photo(images: np.ndarray) -> Tensor:
+    return torch.from_numpy(images.mean(0, dtype=np.float64) / 255).permute(2, 0, 1).float()
+
+
+def _looks(network: Autoencoder, images: np.ndarray, typical: Tensor) -> Iterator[Look]:
+    for start in range(0, len(images), _BATCH):
+        pixels = scoring.to_tensor(images[start : start + _BATCH])
+        yield scoring.look(network, scoring.set_exposure(pixels, typical))
+
+
+def _projection(network: Autoencoder, images: np.ndarray, typical: Tensor, seed: int) -> Tensor:
+    """Random orthonormal directions of the channels, each channel scaled to unit spread."""
+    features = torch.cat([s.features for s in _looks(network, images, typical)])
+    spread = (features - features.mean(0)).square().mean((0, 2, 3)).sqrt().clamp_min(1e-4)
+    draw = torch.Generator().manual_seed(seed)
+    directions = torch.linalg.qr(torch.randn(FEATURE_CHANNELS, DIRECTIONS, generator=draw))[0]
+    # Rounded now, so that the Gaussian is fitted in the space a stored file will project to.
+    return as_stored({"": directions / spread.unsqueeze(1)})[""]
+
+
+def _whitening(centred: Tensor) -> Tensor:
+    """N×1024×40 → 1024×40×40 lower triangles L⁻¹ with L·Lᵀ the regularised covariance."""
+    n = len(centred)
+    covariance = torch.einsum("npi,npj->pij", centred, centred) / max(n - 1, 1)
+    diagonal = torch.diagonal(covariance, dim1=1, dim2=2)
+    covariance = (1 - _DIAGONAL_SHARE) * covariance + _DIAGONAL_SHARE * torch.diag_embed(diagonal)
+    floor = _SHARED_SHARE * diagonal.mean(0) + 1e-4
+    covariance = covariance + torch.diag(floor)
+    lower = torch.linalg.cholesky(covariance)
+    identity = torch.eye(DIRECTIONS).expand(GRID * GRID, -1, -1)
+    return torch.linalg.solve_triangular(lower, identity, upper=False)
+
+
+def _without_itself(smooth: Tensor, floor: Tensor) -> Tensor:
+    """Each held-out error map standardised by the mean and spread of the others."""
+    n = len(smooth)
+    total, squares = smooth.sum(0), smooth.square().sum(0)
+    mean = (total - smooth) / (n - 1)
+    variance = ((squares - smooth.square()) - (n - 1) * mean.square()) / max(n - 2, 1)
+    spread = torch.maximum(variance.clamp_min(0).sqrt(), floor)
+    return ((smooth - mean) / spread).clamp_min(0)
