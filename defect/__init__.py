@@ -1,1 +1,52 @@
-"""Defect detection on photos of industrial products."""
+"""Defect detection on photos of industrial products.
+
+    from defect import load
+    inspect = load("dae", "bottle")
+    result = inspect("photo.jpg")
+    result.score, result.defective, result.mask
+
+    load("cnn")("steel.jpg").probabilities
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+if TYPE_CHECKING:
+    from defect.classifier import SteelClassifier
+    from defect.inspector import Inspector
+
+__version__ = "0.1.0"
+__all__ = ["load"]
+
+
+@overload
+def load(
+    model: Literal["cae", "vae", "dae"], category: str, *, folder: Path | None = None
+) -> Inspector: ...
+@overload
+def load(
+    model: Literal["cnn"], category: str = "neu", *, folder: Path | None = None
+) -> SteelClassifier: ...
+def load(
+    model: str, category: str = "neu", *, folder: Path | None = None
+) -> Inspector | SteelClassifier:
+    """Loads a trained model as a callable: photo (or list of photos) in, result (or list) out.
+
+    Args:
+        model: `cae`, `vae` or `dae`, which return `Inspection`; `cnn`, the steel classifier.
+        category: product the autoencoder was trained on, such as `bottle`.
+        folder: where weights lie; the bundled folder by default.
+
+    Raises:
+        NotAvailable: no such model, or no weights for the category here.
+        WeightsError: the weights file is damaged or does not fit; the text says what to do.
+    """
+    # Imported here, so that `import defect` and `--help` do not wait for torch.
+    from defect.classifier import load_classifier
+    from defect.inspector import load_inspector
+    from defect.weights import WEIGHTS_FOLDER
+
+    where = folder or WEIGHTS_FOLDER
+    return load_classifier(where) if model == "cnn" else load_inspector(model, category, where)

@@ -18,8 +18,9 @@ Everything here is fitted on normal photos only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,8 +35,6 @@ GRID = 32
 DIRECTIONS = 40
 """Random directions of the 480 feature channels kept at each place."""
 FEATURE_CHANNELS = 480
-TYPICAL_SIDE = 64
-EXPOSURE_RANGE = (0.75, 1.33)
 ERROR_SHARE = 0.2
 """Part of the reconstruction error in the combined map; chosen on rendered defects."""
 SMOOTHING = 4.0
@@ -59,14 +58,12 @@ class Look:
 class Calibration:
     """What is normal for one network and category."""
 
-    typical: Tensor
-    """3×64×64: the mean normal photo, 0..1, for setting the exposure."""
     projection: Tensor
     """480×40."""
     feature_mean: Tensor
     """1024×40: the projected features' mean at each place."""
     whitening: Tensor
-    """1024×820: at each place, the lower triangle that makes normal features uncorrelated."""
+    """1024×40×40: at each place, the lower triangle that makes normal features uncorrelated."""
     error_mean: Tensor
     """256×256: mean of the smoothed E."""
     error_spread: Tensor
@@ -82,34 +79,57 @@ class Calibration:
     normal_thesis_scores: list[float]
 
     def tensors(self) -> dict[str, Tensor]:
-        return {name: getattr(self, name) for name in CALIBRATION_TENSORS}
+        """For a weights file; of the triangles only what is not zero."""
+        tensors = {name: getattr(self, name) for name in _TENSOR_SHAPES}
+        rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
+        return tensors | {"whitening": self.whitening[:, rows, columns].contiguous()}
 
-    def numbers(self) -> dict[str, float | list[float]]:
-        return {name: getattr(self, name) for name in CALIBRATION_NUMBERS}
+    def numbers(self) -> dict[str, Any]:
+        """For a weights file's header."""
+        return {name: getattr(self, name) for name in _NUMBERS}
 
 
-CALIBRATION_TENSORS = (
-    "typical", "projection", "feature_mean", "whitening", "error_mean", "error_spread",
-)  # fmt: skip
-CALIBRATION_NUMBERS = (
+_TRIANGLE = DIRECTIONS * (DIRECTIONS + 1) // 2
+_TENSOR_SHAPES = {
+    "projection": (FEATURE_CHANNELS, DIRECTIONS),
+    "feature_mean": (GRID * GRID, DIRECTIONS),
+    "whitening": (GRID * GRID, _TRIANGLE),
+    "error_mean": (256, 256),
+    "error_spread": (256, 256),
+}
+_NUMBERS = (
     "feature_limit", "error_limit", "limit", "thesis_limit", "normal_scores",
     "normal_thesis_scores",
 )  # fmt: skip
 
 
+def restore_calibration(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Calibration:
+    """The calibration of a weights file.
+
+    Raises:
+        ValueError: a tensor is missing, unknown or of another shape, or a number is missing.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if shapes != _TENSOR_SHAPES:
+        names = sorted(
+            name
+            for name in shapes.keys() | _TENSOR_SHAPES.keys()
+            if shapes.get(name) != _TENSOR_SHAPES.get(name)
+        )
+        raise ValueError(f"the calibration does not fit ({', '.join(names)})")
+    absent = [name for name in _NUMBERS if name not in numbers]
+    if absent:
+        raise ValueError(f"the calibration lacks {', '.join(absent)}")
+    triangles = tensors["whitening"].new_zeros(GRID * GRID, DIRECTIONS, DIRECTIONS)
+    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
+    triangles[:, rows, columns] = tensors["whitening"]
+    fields: dict[str, Any] = {**tensors, **{name: numbers[name] for name in _NUMBERS}}
+    return Calibration(**{**fields, "whitening": triangles})
+
+
 def to_tensor(images: np.ndarray) -> Tensor:
     """N×256×256×3 uint8 → N×3×256×256 float32 in 0..1, channels_last (no copy of the layout)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-
-
-def set_exposure(pixels: Tensor, typical: Tensor) -> Tensor:
-    """Multiplies each photo by the gain that makes its median place as bright as usual.
-
-    A photo taken darker is not a defect. The median ignores a defect of up to half the photo.
-    """
-    small = F.adaptive_avg_pool2d(pixels, TYPICAL_SIDE).mean(1).clamp_min(0.02)
-    gain = (typical.mean(0) / small).flatten(1).median(1).values.clamp(*EXPOSURE_RANGE)
-    return (pixels * gain.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
 def look(network: Autoencoder, pixels: Tensor) -> Look:
@@ -151,8 +171,8 @@ def combine(features: Tensor, error: Tensor) -> Tensor:
 def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
     """N×480×32×32 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
     projected = project(features, calibration.projection) - calibration.feature_mean
-    white = _unpack_triangle(calibration.whitening)
-    distance = torch.einsum("pij,npj->npi", white, projected).square().mean(2).sqrt()
+    white = torch.einsum("pij,npj->npi", calibration.whitening, projected)
+    distance = white.square().mean(2).sqrt()
     maps = distance.view(-1, 1, GRID, GRID)
     maps = F.interpolate(maps, scale_factor=256 // GRID, mode="bilinear", align_corners=False)
     return smoothed(maps[:, 0])
@@ -194,16 +214,3 @@ def _to_grid(stage: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(F.avg_pool2d(stage, 3, 1, 1), GRID)
     near = F.avg_pool2d(stage, 3, 1, 1)
     return F.interpolate(near, (GRID, GRID), mode="bilinear", align_corners=False)
-
-
-def pack_triangle(matrices: Tensor) -> Tensor:
-    """P×K×K lower triangular → P×(K(K+1)/2)."""
-    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
-    return matrices[:, rows, columns].contiguous()
-
-
-def _unpack_triangle(packed: Tensor) -> Tensor:
-    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
-    matrices = packed.new_zeros(len(packed), DIRECTIONS, DIRECTIONS)
-    matrices[:, rows, columns] = packed
-    return matrices

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from defect import scoring
 from defect.networks import Autoencoder
-from defect.scoring import DIRECTIONS, FEATURE_CHANNELS, GRID, TYPICAL_SIDE, Calibration, Look
+from defect.scoring import (
+    DIRECTIONS,
+    FEATURE_CHANNELS,
+    GRID,
+    Calibration,
+    Look,
+    restore_calibration,
+)
+from defect.training.autoencoder import BRIGHTNESS_JITTER
 from defect.weights import as_stored
 
 _BATCH = 16
@@ -40,21 +46,20 @@ def fit_calibration(
         held_out: M×256×256×3 uint8 normal photos the network was not fitted on.
         seed: of the random projection.
     """
-    typical = F.adaptive_avg_pool2d(_mean_photo(fit).unsqueeze(0), TYPICAL_SIDE)[0]
-    projection = _projection(network, fit[:_CHANNEL_PHOTOS], typical, seed)
+    projection = _projection(network, fit[:_CHANNEL_PHOTOS], seed)
+    both = np.concatenate([fit, _relit(fit, seed)])
     projected = torch.cat(
-        [scoring.project(seen.features, projection) for seen in _looks(network, fit, typical)]
+        [scoring.project(seen.features, projection) for seen in _looks(network, both)]
     )
     mean = projected.mean(0)
-    whitening = scoring.pack_triangle(_whitening(projected - mean))
+    whitening = _whitening(projected - mean)
 
-    seen = list(_looks(network, held_out, typical))
+    seen = list(_looks(network, held_out))
     errors = torch.cat([s.error for s in seen])
     smooth = scoring.smoothed(errors)
     error_mean, error_spread = smooth.mean(0), smooth.std(0)
     floor = _SPREAD_FLOOR * error_spread.mean()
     calibration = Calibration(
-        typical=typical,
         projection=projection,
         feature_mean=mean,
         whitening=whitening,
@@ -67,8 +72,7 @@ def fit_calibration(
         normal_scores=[],
         normal_thesis_scores=[round(v, 6) for v in scoring.thesis_scores(errors).tolist()],
     )
-    stored: dict[str, Any] = as_stored(calibration.tensors())
-    calibration = replace(calibration, **stored)
+    calibration = restore_calibration(as_stored(calibration.tensors()), calibration.numbers())
 
     features = torch.cat([scoring.feature_distance(calibration, s.features) for s in seen])
     usual = _without_itself(smooth, floor)
@@ -86,19 +90,22 @@ def fit_calibration(
     )
 
 
-def _mean_photo(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images.mean(0, dtype=np.float64) / 255).permute(2, 0, 1).float()
+def _relit(images: np.ndarray, seed: int) -> np.ndarray:
+    """Each photo a little brighter or darker: light that varies is not a defect."""
+    draw = np.random.default_rng(seed)
+    gains = 1 + BRIGHTNESS_JITTER * draw.uniform(-1, 1, (len(images), 1, 1, 1))
+    relit: np.ndarray = (images * gains).clip(0, 255).astype(np.uint8)
+    return relit
 
 
-def _looks(network: Autoencoder, images: np.ndarray, typical: Tensor) -> Iterator[Look]:
+def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Look]:
     for start in range(0, len(images), _BATCH):
-        pixels = scoring.to_tensor(images[start : start + _BATCH])
-        yield scoring.look(network, scoring.set_exposure(pixels, typical))
+        yield scoring.look(network, scoring.to_tensor(images[start : start + _BATCH]))
 
 
-def _projection(network: Autoencoder, images: np.ndarray, typical: Tensor, seed: int) -> Tensor:
+def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
     """Random orthonormal directions of the channels, each channel scaled to unit spread."""
-    features = torch.cat([s.features for s in _looks(network, images, typical)])
+    features = torch.cat([s.features for s in _looks(network, images)])
     spread = (features - features.mean(0)).square().mean((0, 2, 3)).sqrt().clamp_min(1e-4)
     draw = torch.Generator().manual_seed(seed)
     directions = torch.linalg.qr(torch.randn(FEATURE_CHANNELS, DIRECTIONS, generator=draw))[0]

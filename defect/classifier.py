@@ -1,0 +1,114 @@
+"""Photos → the name of a steel-surface defect, for each of NEU's six classes a probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from defect import weights
+from defect.images import Photo, Source, network_input, read_photo, thumbnail
+from defect.networks import SteelCNN
+from defect.scoring import to_tensor
+from defect.weights import WEIGHTS_FOLDER, Metadata, WeightsError, WeightsSource
+
+SHOWN_SIDE = 1024
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What the classifier says of one photo."""
+
+    photo: np.ndarray
+    """H×W×3 uint8 RGB as shown, at most 1024 pixels a side."""
+    name: str
+    notes: tuple[str, ...]
+    probabilities: dict[str, float]
+    """Class → 0..1, summing to 1, in the order of the classes."""
+    cam: np.ndarray
+    """16×16 float32 in 0..1: where the photo speaks for the class named (Grad-CAM)."""
+    weights: WeightsSource
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The label's probability."""
+        return self.probabilities[self.label]
+
+
+class SteelClassifier:
+    """Names one of the six NEU classes."""
+
+    def __init__(
+        self, network: SteelCNN, classes: Sequence[str], metadata: Metadata, source: WeightsSource
+    ) -> None:
+        self.network = network.eval()
+        self.classes = tuple(classes)
+        self.metadata = metadata
+        self.source = source
+
+    @overload
+    def __call__(self, photos: Source | Photo) -> Classification: ...
+    @overload
+    def __call__(self, photos: list[Any]) -> list[Classification]: ...
+    def __call__(
+        self, photos: Source | Photo | list[Any]
+    ) -> Classification | list[Classification]:
+        """Classifies one photo, or a list of them in batched passes.
+
+        Raises:
+            ImageError: a photo cannot be used; of a list, the first such.
+        """
+        if isinstance(photos, list):
+            read = [p if isinstance(p, Photo) else read_photo(p) for p in photos]
+            parts = (read[i : i + BATCH] for i in range(0, len(read), BATCH))
+            return [result for part in parts for result in self._classify(part)]
+        one = photos if isinstance(photos, Photo) else read_photo(photos)
+        return self._classify([one])[0]
+
+    @torch.inference_mode()
+    def _classify(self, photos: Sequence[Photo]) -> list[Classification]:
+        pixels = to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
+        features = self.network.feature_map(pixels)
+        probabilities = self.network.classify(features).softmax(1)
+        # Behind an average pool and one linear layer the gradient Grad-CAM averages (Selvaraju et
+        # al., ICCV 2017) is that layer's own row, so no backward pass is needed.
+        rows = self.network.head.weight[probabilities.argmax(1)]
+        cams = torch.einsum("nc,nchw->nhw", rows, features).clamp_min(0)
+        cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
+        return [
+            Classification(
+                photo=thumbnail(photo.pixels, SHOWN_SIDE),
+                name=photo.name,
+                notes=photo.notes,
+                probabilities=dict(zip(self.classes, probabilities[i].tolist(), strict=True)),
+                cam=cams[i].numpy(),
+                weights=self.source,
+            )
+            for i, photo in enumerate(photos)
+        ]
+
+
+def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
+    """The steel classifier.
+
+    Raises:
+        WeightsError: its weights are absent or must not be used.
+    """
+    content = weights.read(folder, "cnn", "neu")
+    classes = content.metadata.calibration.get("classes", [])
+    if len(classes) != 6:
+        raise WeightsError(f"weights/{content.source.file} does not name its six classes.")
+    network = SteelCNN()
+    weights.load_into(network, content)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+    return SteelClassifier(network, classes, content.metadata, content.source)

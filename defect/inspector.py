@@ -1,0 +1,168 @@
+"""Photos → inspections, for one model and category.
+
+The network runs once a photo; thresholds are asked of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from defect import scoring, weights
+from defect.images import Photo, Source, network_input, read_photo, thumbnail
+from defect.networks import MODELS, Autoencoder, ModelName, build_autoencoder
+from defect.scoring import Calibration
+from defect.weights import WEIGHTS_FOLDER, Metadata, NotAvailable, WeightsError, WeightsSource
+
+SHOWN_SIDE = 1024
+"""Longer side of `Inspection.photo` at most."""
+DEFAULT_LIMIT = 1.0
+BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """Everything there is to say about one photo; every consumer only formats it."""
+
+    photo: np.ndarray
+    """H×W×3 uint8 RGB as shown: upright, at most 1024 pixels a side."""
+    name: str
+    notes: tuple[str, ...]
+    """What was changed when the photo was read, as sentences."""
+    anomaly_map: np.ndarray
+    """256×256 float32, ≥ 0, in multiples of the normal limit."""
+    error_map: np.ndarray
+    """256×256 float32: the thesis's squared error E, averaged over channels."""
+    reconstruction: np.ndarray
+    """256×256×3 uint8."""
+    score: float
+    """The map's highest value: 1.0 is the normal limit, 1.3 is 30 % over it."""
+    thesis_score: float
+    """Mean of E."""
+    thesis_limit: float
+    """The bound 99 of 100 normal photos' thesis scores stay under."""
+    model: str
+    category: str
+    weights: WeightsSource
+    limit: float = DEFAULT_LIMIT
+    """The threshold in use, in multiples of the normal limit."""
+
+    @property
+    def defective(self) -> bool:
+        """Whether the score reaches the limit; exactly then the mask is not empty."""
+        return self.score >= self.limit
+
+    @property
+    def mask(self) -> np.ndarray:
+        """256×256 bool: where the map reaches the limit."""
+        reached: np.ndarray = self.anomaly_map >= self.limit
+        return reached
+
+    def at(self, limit: float) -> Inspection:
+        """The same look judged by another limit; no network runs.
+
+        Raises:
+            ValueError: the limit is not a number above 0.
+        """
+        if not (np.isfinite(limit) and limit > 0):
+            raise ValueError(f"The threshold is {limit}; give a number above 0, such as 1.0.")
+        return replace(self, limit=float(limit))
+
+
+class Inspector:
+    """Looks at photos with one trained autoencoder and its calibration."""
+
+    def __init__(
+        self,
+        network: Autoencoder,
+        calibration: Calibration,
+        metadata: Metadata,
+        source: WeightsSource,
+    ) -> None:
+        self.network = network.eval()
+        self.calibration = calibration
+        self.metadata = metadata
+        self.source = source
+
+    @overload
+    def __call__(self, photos: Source | Photo) -> Inspection: ...
+    @overload
+    def __call__(self, photos: list[Any]) -> list[Inspection]: ...
+    def __call__(
+        self, photos: Source | Photo | list[Any]
+    ) -> Inspection | list[Inspection]:
+        """Inspects one photo, or a list of them in batched passes.
+
+        Args:
+            photos: a path, a file's bytes, PIL image, array (`images.read_photo`) or a `Photo`;
+                or a list of them.
+
+        Raises:
+            ImageError: a photo cannot be used; of a list, the first such.
+        """
+        if isinstance(photos, list):
+            read = [p if isinstance(p, Photo) else read_photo(p) for p in photos]
+            parts = (read[i : i + BATCH] for i in range(0, len(read), BATCH))
+            return [inspection for part in parts for inspection in self._inspect(part)]
+        one = photos if isinstance(photos, Photo) else read_photo(photos)
+        return self._inspect([one])[0]
+
+    @torch.inference_mode()
+    def _inspect(self, photos: Sequence[Photo]) -> list[Inspection]:
+        pixels = scoring.to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
+        seen = scoring.look(self.network, pixels)
+        maps = scoring.anomaly_maps(self.calibration, seen)
+        scores = scoring.scores(maps).tolist()
+        thesis_scores = scoring.thesis_scores(seen.error).tolist()
+        reconstructions = (seen.reconstruction * 255).round_().byte().permute(0, 2, 3, 1)
+        return [
+            Inspection(
+                photo=thumbnail(photo.pixels, SHOWN_SIDE),
+                name=photo.name,
+                notes=photo.notes,
+                anomaly_map=maps[i].numpy(),
+                error_map=seen.error[i].numpy(),
+                reconstruction=np.ascontiguousarray(reconstructions[i].numpy()),
+                score=scores[i],
+                thesis_score=thesis_scores[i],
+                thesis_limit=self.calibration.thesis_limit,
+                model=self.metadata.model,
+                category=self.metadata.category,
+                weights=self.source,
+            )
+            for i, photo in enumerate(photos)
+        ]
+
+
+def load_inspector(model: str, category: str, folder: Path = WEIGHTS_FOLDER) -> Inspector:
+    """The inspector of one model and category.
+
+    Raises:
+        NotAvailable: there is no such model, or no weights for the category here.
+        WeightsError: the weights file must not be used; the text says why.
+    """
+    name = _model_name(model)
+    content = weights.read(folder, name, category)
+    network = build_autoencoder(name)
+    weights.load_into(network, content)
+    try:
+        calibration = scoring.restore_calibration(
+            content.calibration, content.metadata.calibration
+        )
+    except ValueError as error:
+        raise WeightsError(
+            f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."
+        ) from error
+    return Inspector(network, calibration, content.metadata, content.source)
+
+
+def _model_name(model: str) -> ModelName:
+    for name in MODELS:
+        if name == model:
+            return name
+    raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(MODELS)}.')
