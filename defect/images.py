@@ -12,6 +12,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -28,9 +29,17 @@ NETWORK_SIDE = 256
 _FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF")
 _READABLE = "PNG, JPEG, BMP, WebP, TIFF or GIF"
 _DAMAGED = (
-    OSError, EOFError, ValueError, SyntaxError, IndexError, KeyError, TypeError, OverflowError,
-    struct.error, zlib.error,
-)  # fmt: skip
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 """What Pillow's decoders raise on damaged files."""
 
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
@@ -114,7 +123,7 @@ def _from_file(path: Path, name: str) -> Photo:
         raise ImageError("That is not a path a file can have. Check it.") from error
 
 
-def _from_stream(stream: io.BufferedIOBase | io.BytesIO, size: int, name: str) -> Photo:
+def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
     if size == 0:
         raise ImageError(f'"{name}" is empty (0 bytes). Save or send the photo again.')
     if size > MAX_BYTES:
@@ -147,7 +156,7 @@ def _from_pil(image: Image.Image, name: str) -> Photo:
     notes = []
     try:
         if image.format in {"JPEG", "MPO"}:
-            image.draft(None, (KEPT_SIDE, KEPT_SIDE))  # type: ignore[arg-type]  # None is allowed
+            image.draft(None, (KEPT_SIDE, KEPT_SIDE))
         elif getattr(image, "is_animated", False):
             image.seek(0)
             notes.append("Animation: only its first frame was used.")
@@ -218,10 +227,10 @@ def _reduced(image: Image.Image) -> Image.Image:
         # Pillow cannot average this mode; every n-th pixel is close enough at this size.
         small = Image.fromarray(np.ascontiguousarray(np.asarray(image)[::factor, ::factor]))
     else:
-        averaged = image.convert("RGBA" if _has_alpha(image) else "RGB") if (
-            image.mode in {"1", "P", "PA"}
-        ) else image
-        small = averaged.reduce(factor)
+        # Pillow cannot average palettes and single bits either.
+        if image.mode in {"1", "P", "PA"}:
+            image = image.convert("RGBA" if _has_alpha(image) else "RGB")
+        small = image.reduce(factor)
     small.info["depth"] = depth
     if exif is not None:
         small.info["exif"] = exif

@@ -93,9 +93,7 @@ class Inspector:
     def __call__(self, photos: Source | Photo) -> Inspection: ...
     @overload
     def __call__(self, photos: list[Any]) -> list[Inspection]: ...
-    def __call__(
-        self, photos: Source | Photo | list[Any]
-    ) -> Inspection | list[Inspection]:
+    def __call__(self, photos: Source | Photo | list[Any]) -> Inspection | list[Inspection]:
         """Inspects one photo, or a list of them in batched passes.
 
         Args:
@@ -151,9 +149,7 @@ def load_inspector(model: str, category: str, folder: Path = WEIGHTS_FOLDER) -> 
     network = build_autoencoder(name)
     weights.load_into(network, content)
     try:
-        calibration = scoring.restore_calibration(
-            content.calibration, content.metadata.calibration
-        )
+        calibration = scoring.restore_calibration(content.calibration, content.metadata.calibration)
     except ValueError as error:
         raise WeightsError(
             f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."

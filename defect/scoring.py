@@ -98,9 +98,13 @@ _TENSOR_SHAPES = {
     "error_spread": (256, 256),
 }
 _NUMBERS = (
-    "feature_limit", "error_limit", "limit", "thesis_limit", "normal_scores",
+    "feature_limit",
+    "error_limit",
+    "limit",
+    "thesis_limit",
+    "normal_scores",
     "normal_thesis_scores",
-)  # fmt: skip
+)
 
 
 def restore_calibration(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Calibration:

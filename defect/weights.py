@@ -188,7 +188,7 @@ def read(folder: Path, model: str, category: str) -> Weights:
     if entry is None:
         have = ", ".join(e.category for e in index if e.model == model) or "none"
         raise NotAvailable(
-            f"No {model.upper()} weights for \"{category}\" are available here "
+            f'No {model.upper()} weights for "{category}" are available here '
             f"(available for {model.upper()}: {have}). Train them with "
             f"`python -m defect train {model} {category} --data DIR`."
         )

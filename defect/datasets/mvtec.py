@@ -1,9 +1,9 @@
 """The MVTec AD folder layout (Bergmann et al., CVPR 2019), also used by the rendered categories.
 
-    <root>/<category>/train/good/*            defect-free photos
-    <root>/<category>/test/good/*             defect-free photos
-    <root>/<category>/test/<defect>/*         photos of one defect type
-    <root>/<category>/ground_truth/<defect>/<stem>_mask.png      optional
+<root>/<category>/train/good/*            defect-free photos
+<root>/<category>/test/good/*             defect-free photos
+<root>/<category>/test/<defect>/*         photos of one defect type
+<root>/<category>/ground_truth/<defect>/<stem>_mask.png      optional
 """
 
 from __future__ import annotations
@@ -13,9 +13,22 @@ from pathlib import Path
 from defect.datasets.samples import GOOD, DataError, Sample, list_images
 
 CATEGORIES = (
-    "bottle", "cable", "capsule", "carpet", "grid", "hazelnut", "leather", "metal_nut",
-    "pill", "screw", "tile", "toothbrush", "transistor", "wood", "zipper",
-)  # fmt: skip
+    "bottle",
+    "cable",
+    "capsule",
+    "carpet",
+    "grid",
+    "hazelnut",
+    "leather",
+    "metal_nut",
+    "pill",
+    "screw",
+    "tile",
+    "toothbrush",
+    "transistor",
+    "wood",
+    "zipper",
+)
 """The fifteen categories of MVTec AD, verbatim."""
 
 LICENCE = "CC BY-NC-SA 4.0, MVTec Software GmbH"

@@ -10,8 +10,13 @@ import numpy as np
 from defect.datasets.samples import DataError, Sample, list_images
 
 CLASSES = (
-    "crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches",
-)  # fmt: skip
+    "crazing",
+    "inclusion",
+    "patches",
+    "pitted_surface",
+    "rolled-in_scale",
+    "scratches",
+)
 LICENCE = "research use, Song & Yan 2013"
 HELD_OUT_SHARE = 0.2
 

@@ -79,4 +79,3 @@ def paste_defects(
     opacity = 0.3 + 0.7 * torch.rand(n, 1, 1, 1, generator=generator)
     blend = masks * opacity
     return (pixels * (1 - blend) + foreign.clamp(0, 1) * blend), masks
-

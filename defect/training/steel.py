@@ -81,9 +81,13 @@ def train_classifier(
         progress = resumed[0]
     steps = math.ceil(len(images) / recipe.batch_size)
     bar = tqdm(
-        total=recipe.epochs * len(images), initial=progress.epoch * len(images), desc="CNN steel",
-        unit="img", mininterval=1.0, dynamic_ncols=True,
-    )  # fmt: skip
+        total=recipe.epochs * len(images),
+        initial=progress.epoch * len(images),
+        desc="CNN steel",
+        unit="img",
+        mininterval=1.0,
+        dynamic_ncols=True,
+    )
     with bar:
         while progress.epoch < recipe.epochs:
             started = time.perf_counter()
@@ -157,9 +161,9 @@ def train_and_save(data: Path, weights: Path, recipe: SteelRecipe, runs: Path) -
     labels = np.concatenate([[neu.CLASSES.index(s.kind) for s in train], extra_labels])
     network, progress = train_classifier(images, labels, recipe, runs / "cnn/neu.safetensors")
     network.load_state_dict(as_stored(network.state_dict()))
-    predicted = predict(network, load_images(held_out)).argmax(1)
-    truth = [neu.CLASSES.index(s.kind) for s in held_out]
-    metrics = classification_metrics(predicted.tolist(), truth, neu.CLASSES)
+    best = predict(network, load_images(held_out)).argmax(1)
+    predicted = [neu.CLASSES[i] for i in best]
+    metrics = classification_metrics(predicted, [s.kind for s in held_out], neu.CLASSES)
     training = Training(
         epochs_planned=recipe.epochs,
         epochs_run=progress.epoch,

@@ -136,8 +136,15 @@ def _save(array: np.ndarray, path: Path) -> None:
     Image.fromarray(array).save(path, compress_level=1)
 
 
-def write_dataset(root: Path, categories: Sequence[str] = CATEGORIES, *, train: int = 120,
-                  good: int = 30, defective: int = 15, seed: int = 0) -> None:
+def write_dataset(
+    root: Path,
+    categories: Sequence[str] = CATEGORIES,
+    *,
+    train: int = 120,
+    good: int = 30,
+    defective: int = 15,
+    seed: int = 0,
+) -> None:
     """Write rendered `categories` under `root` in the MVTec AD folder layout.
 
     Makes train/good (`train` pictures), test/good (`good`), test/<defect> (`defective` of each

@@ -26,8 +26,12 @@ DEFECTS = ("scratch", "dent", "corrosion")
 def brushed(rng: np.random.Generator) -> Maker:
     """Return a maker of one sheet brushed along the rows, whole or damaged."""
     y, x = grid(*SHAPE)
-    lines = (0.9 * streaks(rng, SHAPE, 160) + 0.7 * streaks(rng, SHAPE, 60, thickness=0.5)
-             + 0.6 * streaks(rng, SHAPE, 24) + 0.5 * streaks(rng, SHAPE, 90, thickness=2.0)) / 1.4
+    lines = (
+        0.9 * streaks(rng, SHAPE, 160)
+        + 0.7 * streaks(rng, SHAPE, 60, thickness=0.5)
+        + 0.6 * streaks(rng, SHAPE, 24)
+        + 0.5 * streaks(rng, SHAPE, 90, thickness=2.0)
+    ) / 1.4
     broad = clouds(rng, SHAPE, (50, 150), octaves=2)
     middle = SIZE * rng.uniform(0.35, 0.65)
     # Brushing spreads a lamp's reflection into a band across the strokes.
@@ -46,8 +50,15 @@ def _damaged(sheet: Surface, defect: str, hurt: np.random.Generator) -> Surface:
     if defect == "dent":
         return _dented(sheet, hurt)
     if defect == "corrosion":
-        spread = blob(hurt, SHAPE, somewhere(hurt), log_uniform(hurt, 15, 44), ragged=0.32,
-                      edge=0.55, stretch=hurt.uniform(1, 1.6))
+        spread = blob(
+            hurt,
+            SHAPE,
+            somewhere(hurt),
+            log_uniform(hurt, 15, 44),
+            ragged=0.32,
+            edge=0.55,
+            stretch=hurt.uniform(1, 1.6),
+        )
         return rusted(sheet, spread, hurt)
     return sheet
 
@@ -59,8 +70,13 @@ def _scratched(sheet: Surface, hurt: np.random.Generator) -> Surface:
     heading = np.radians(hurt.uniform(20, 160)) + np.pi * hurt.integers(2)
     for stroke in range(int(hurt.integers(1, 4))):
         start = (row + hurt.normal(0, 9) * stroke, column + hurt.normal(0, 9) * stroke)
-        path = wander(hurt, start, heading + hurt.normal(0, 0.06),
-                      log_uniform(hurt, 70, 230) * 0.75**stroke, turn=0.025)
+        path = wander(
+            hurt,
+            start,
+            heading + hurt.normal(0, 0.06),
+            log_uniform(hurt, 70, 230) * 0.75**stroke,
+            turn=0.025,
+        )
         far, along = distance(SHAPE, path)
         strength = profile(hurt, along) * 0.7**stroke
         width = hurt.uniform(0.7, 1.3)
@@ -82,5 +98,8 @@ def _dented(sheet: Surface, hurt: np.random.Generator) -> Surface:
     bowl = np.exp(-(np.maximum(reach, 0) ** 1.4))
     crush = smoothstep(0.55, 1.0, bowl)
     worn = 1 - 0.12 * crush * (1 + 0.4 * clouds(hurt, SHAPE, 4))
-    return replace(sheet, height=sheet.height - hurt.uniform(0.42, 0.65) * radius * bowl,
-                   albedo=sheet.albedo * worn[..., None])
+    return replace(
+        sheet,
+        height=sheet.height - hurt.uniform(0.42, 0.65) * radius * bowl,
+        albedo=sheet.albedo * worn[..., None],
+    )

@@ -55,8 +55,10 @@ class Pose:
 
     def polar(self, radius: float, angle: float) -> tuple[float, float]:
         """Return the (row, column) of a polar position on the part."""
-        return (self.row + radius * float(np.sin(angle)),
-                self.column + radius * float(np.cos(angle)))
+        return (
+            self.row + radius * float(np.sin(angle)),
+            self.column + radius * float(np.cos(angle)),
+        )
 
 
 def pose(rng: np.random.Generator) -> Pose:
@@ -78,8 +80,7 @@ def light_direction(rng: np.random.Generator) -> Array:
     azimuth = np.radians(225.0 + rng.uniform(-6, 6))
     elevation = np.radians(52.0 + rng.uniform(-3, 3))
     flat = np.cos(elevation)
-    return np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)],
-                    np.float32)
+    return np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], np.float32)
 
 
 def shade(surface: Surface, light: Array) -> Array:

@@ -66,8 +66,16 @@ def cap(rng: np.random.Generator) -> Maker:
     albedo += (dust + 0.035 * sheen)[..., None]
     table = 0.58 * (1 + 0.02 * clouds(rng, SHAPE, 50, octaves=3) + 0.015 * grain(rng, SHAPE, 0.6))
     background = table[..., None] * np.array([1.0, 0.985, 0.96], np.float32)
-    part = Surface(height, albedo, 0.34 - 0.18 * matt, silhouette, background, shininess=38.0,
-                   ambient=0.40, occlusion=0.07)
+    part = Surface(
+        height,
+        albedo,
+        0.34 - 0.18 * matt,
+        silhouette,
+        background,
+        shininess=38.0,
+        ambient=0.40,
+        occlusion=0.07,
+    )
     return partial(_damaged, part, at)
 
 
@@ -85,13 +93,27 @@ def _cracked(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
     height, albedo, gloss = part.height, part.albedo, part.gloss
     angle = hurt.uniform(0, 2 * np.pi)
     inwards = angle + np.pi
-    path = wander(hurt, at.polar(RIM * hurt.uniform(0.96, 1.1), angle),
-                  inwards + hurt.normal(0, 0.3), log_uniform(hurt, 50, 160), turn=0.26, step=5.0)
+    path = wander(
+        hurt,
+        at.polar(RIM * hurt.uniform(0.96, 1.1), angle),
+        inwards + hurt.normal(0, 0.3),
+        log_uniform(hurt, 50, 160),
+        turn=0.26,
+        step=5.0,
+    )
     paths = [path]
     if hurt.random() < 0.7:
         fork = path[len(path) // 2]
-        paths.append(wander(hurt, (fork[0], fork[1]), inwards + hurt.normal(0, 0.8),
-                            hurt.uniform(15, 40), turn=0.3, step=5.0))
+        paths.append(
+            wander(
+                hurt,
+                (fork[0], fork[1]),
+                inwards + hurt.normal(0, 0.8),
+                hurt.uniform(15, 40),
+                turn=0.3,
+                step=5.0,
+            )
+        )
     for number, line in enumerate(paths):
         far, along = distance(SHAPE, line)
         strength = smoothstep(1.0, 0.4, along) * (0.7 if number else 1.0)
@@ -108,10 +130,18 @@ def _chipped(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
     angle = hurt.uniform(0, 2 * np.pi)
     size = log_uniform(hurt, 13, 46)
     flat = {"stretch": hurt.uniform(1.0, 1.6), "angle": angle + np.pi / 2}
-    bite = blob(hurt, SHAPE, at.polar(OUTER + 0.45 * size, angle), size * 0.85, ragged=0.10,
-                edge=0.05, **flat)
-    broken = blob(hurt, SHAPE, at.polar(OUTER + 0.20 * size, angle), size, ragged=0.13,
-                  edge=0.05, **flat)
+    bite = blob(
+        hurt,
+        SHAPE,
+        at.polar(OUTER + 0.45 * size, angle),
+        size * 0.85,
+        ragged=0.10,
+        edge=0.05,
+        **flat,
+    )
+    broken = blob(
+        hurt, SHAPE, at.polar(OUTER + 0.20 * size, angle), size, ragged=0.13, edge=0.05, **flat
+    )
     # A shell-like fracture: ripples round the point that was struck.
     row, column = at.polar(OUTER + size, angle)
     ripple = np.hypot(at.dy + at.row - row, at.dx + at.column - column)
@@ -122,22 +152,39 @@ def _chipped(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
     albedo = part.albedo + face[..., None] * (fresh - part.albedo)
     slope = 0.35 * (at.radius - OUTER)
     cut = -13 - slope + 0.5 * ripple + 0.35 * rough
-    return replace(part, height=part.height + broken * (cut - part.height), albedo=albedo,
-                   gloss=part.gloss * (1 - 0.7 * face), coverage=part.coverage * (1 - bite))
+    return replace(
+        part,
+        height=part.height + broken * (cut - part.height),
+        albedo=albedo,
+        gloss=part.gloss * (1 - 0.7 * face),
+        coverage=part.coverage * (1 - bite),
+    )
 
 
 def _soiled(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
     centre = at.polar(RIM * 0.9 * float(np.sqrt(hurt.random())), hurt.uniform(0, 2 * np.pi))
     radius = log_uniform(hurt, 9, 42)
-    smear = blob(hurt, SHAPE, centre, radius, ragged=0.35, edge=0.4,
-                 stretch=hurt.uniform(1, 2.4), angle=hurt.uniform(0, np.pi))
+    smear = blob(
+        hurt,
+        SHAPE,
+        centre,
+        radius,
+        ragged=0.35,
+        edge=0.4,
+        stretch=hurt.uniform(1, 2.4),
+        angle=hurt.uniform(0, np.pi),
+    )
     lumps = smoothstep(0.1, 1.3, clouds(hurt, SHAPE, 7, octaves=3, gain=0.6) + 1.1 * smear)
     around = blob(hurt, SHAPE, centre, radius * 2.0, ragged=0.3, edge=0.6)
     specks = smoothstep(1.9, 2.4, clouds(hurt, SHAPE, 3.0)) * around
     dirt = np.maximum(smear * (0.40 + 0.55 * lumps), 0.8 * specks)
-    kind = np.array([[0.045, 0.030, 0.018], [0.15, 0.12, 0.085], [0.012, 0.012, 0.014]],
-                    np.float32)[hurt.integers(3)]
+    kind = np.array(
+        [[0.045, 0.030, 0.018], [0.15, 0.12, 0.085], [0.012, 0.012, 0.014]], np.float32
+    )[hurt.integers(3)]
     soil = kind * (1 + 0.25 * clouds(hurt, SHAPE, 5, octaves=2))[..., None]
-    return replace(part, height=part.height + dirt * (0.8 + 0.8 * lumps),
-                   albedo=part.albedo + dirt[..., None] * (soil - part.albedo),
-                   gloss=part.gloss * (1 - 0.6 * dirt))
+    return replace(
+        part,
+        height=part.height + dirt * (0.8 + 0.8 * lumps),
+        albedo=part.albedo + dirt[..., None] * (soil - part.albedo),
+        gloss=part.gloss * (1 - 0.6 * dirt),
+    )

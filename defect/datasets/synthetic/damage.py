@@ -10,8 +10,15 @@ from defect.datasets.synthetic.camera import Surface
 from defect.datasets.synthetic.noise import Array, clouds, grid, smoothstep
 
 
-def wander(rng: np.random.Generator, start: tuple[float, float], angle: float, length: float, *,
-           turn: float = 0.08, step: float = 6.0) -> Array:
+def wander(
+    rng: np.random.Generator,
+    start: tuple[float, float],
+    angle: float,
+    length: float,
+    *,
+    turn: float = 0.08,
+    step: float = 6.0,
+) -> Array:
     """Return an Nx2 path of (y, x) points that starts at `start` and slowly changes heading.
 
     `angle` is in radians from the x axis, `turn` the deviation of the heading per step.
@@ -35,7 +42,7 @@ def distance(shape: tuple[int, int], path: Array, reach: float = 9.0) -> tuple[A
         (y0, x0), (y1, x1) = path[k], path[k + 1]
         top, bottom = int(min(y0, y1) - reach), int(max(y0, y1) + reach) + 2
         left, right = int(min(x0, x1) - reach), int(max(x0, x1) + reach) + 2
-        window = np.s_[max(top, 0):max(bottom, 0), max(left, 0):max(right, 0)]
+        window = np.s_[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
         dy, dx = y1 - y0, x1 - x0
         squared = max(dy * dy + dx * dx, 1e-6)
         t = np.clip(((y[window] - y0) * dy + (x[window] - x0) * dx) / squared, 0, 1)
@@ -46,8 +53,14 @@ def distance(shape: tuple[int, int], path: Array, reach: float = 9.0) -> tuple[A
     return far, along
 
 
-def profile(rng: np.random.Generator, along: Array, *, knots: int = 14, roughness: float = 0.3,
-            taper: float = 0.12) -> Array:
+def profile(
+    rng: np.random.Generator,
+    along: Array,
+    *,
+    knots: int = 14,
+    roughness: float = 0.3,
+    taper: float = 0.12,
+) -> Array:
     """Return the strength (about 0 to 1) along a stroke: tapered ends, uneven between."""
     places = np.sort(np.concatenate([[0, 1], rng.random(knots - 2)]))
     levels = np.clip(1.0 - roughness * np.abs(rng.normal(0, 1, knots)), 0.15, 1)
@@ -76,8 +89,9 @@ def rusted(part: Surface, spread: Array, rng: np.random.Generator) -> Surface:
     eaten = spread * smoothstep(-0.3, 1.5, 0.9 * crust + 2.1 * spread - 0.8)
     rough = clouds(rng, shape, 2.6, octaves=2)
     mix = np.clip(0.45 + 0.45 * clouds(rng, shape, 7, octaves=2), 0, 1)[..., None]
-    rust = (mix * np.array([0.17, 0.072, 0.028], np.float32)
-            + (1 - mix) * np.array([0.060, 0.032, 0.018], np.float32))
+    rust = mix * np.array([0.17, 0.072, 0.028], np.float32) + (1 - mix) * np.array(
+        [0.060, 0.032, 0.018], np.float32
+    )
     rust = rust * (1 + 0.22 * rough)[..., None]
     # Thin brown film around the crust.
     film = (0.6 * spread * smoothstep(-1.2, 1.0, crust))[..., None]
@@ -86,9 +100,17 @@ def rusted(part: Surface, spread: Array, rng: np.random.Generator) -> Surface:
     return replace(part, albedo=albedo, height=part.height + eaten * (0.4 * rough - 0.2))
 
 
-def blob(rng: np.random.Generator, shape: tuple[int, int], centre: tuple[float, float],
-         radius: float, *, ragged: float = 0.25, edge: float = 0.15,
-         stretch: float = 1.0, angle: float = 0.0) -> Array:
+def blob(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    centre: tuple[float, float],
+    radius: float,
+    *,
+    ragged: float = 0.25,
+    edge: float = 0.15,
+    stretch: float = 1.0,
+    angle: float = 0.0,
+) -> Array:
     """Return a soft-edged irregular spot (1 inside, 0 outside) of about `radius` pixels.
 
     `ragged` is the unevenness of the outline, `edge` the width of its ramp (both relative to

@@ -32,8 +32,9 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
     return t * t * (3.0 - 2.0 * t)
 
 
-def resize(field: Array, shape: tuple[int, int],
-           box: tuple[float, float, float, float] | None = None) -> Array:
+def resize(
+    field: Array, shape: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Array:
     """Return `field` (2-D float) resampled bicubically to `shape` (rows, columns).
 
     `box` = (left, top, right, bottom) takes only that part of it, in cells.
@@ -42,8 +43,13 @@ def resize(field: Array, shape: tuple[int, int],
     return np.asarray(image.resize((shape[1], shape[0]), Image.Resampling.BICUBIC, box))
 
 
-def clouds(rng: np.random.Generator, shape: tuple[int, int], scale: float | tuple[float, float],
-           octaves: int = 1, gain: float = 0.5) -> Array:
+def clouds(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    scale: float | tuple[float, float],
+    octaves: int = 1,
+    gain: float = 0.5,
+) -> Array:
     """Return smooth noise of `shape` whose features span about `scale` pixels.
 
     `scale` is one length or (vertical, horizontal). Every further octave halves the scale
@@ -60,8 +66,9 @@ def clouds(rng: np.random.Generator, shape: tuple[int, int], scale: float | tupl
     return unit(total)
 
 
-def grain(rng: np.random.Generator, shape: tuple[int, int],
-          sigma: float | tuple[float, float] = 0.0) -> Array:
+def grain(
+    rng: np.random.Generator, shape: tuple[int, int], sigma: float | tuple[float, float] = 0.0
+) -> Array:
     """Return white noise blurred by a Gaussian of `sigma` pixels (one value or per axis)."""
     field = rng.standard_normal(shape, dtype=np.float32)
     if np.any(np.asarray(sigma) > 0):
@@ -69,8 +76,14 @@ def grain(rng: np.random.Generator, shape: tuple[int, int],
     return unit(field)
 
 
-def streaks(rng: np.random.Generator, shape: tuple[int, int], length: int, *,
-            vertical: bool = False, thickness: float = 0.0) -> Array:
+def streaks(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    length: int,
+    *,
+    vertical: bool = False,
+    thickness: float = 0.0,
+) -> Array:
     """Return noise drawn out into parallel strokes of about `length` pixels."""
     field = rng.standard_normal(shape, dtype=np.float32)
     axis = 0 if vertical else 1

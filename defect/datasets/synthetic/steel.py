@@ -12,7 +12,12 @@ from defect.datasets.synthetic.noise import Array, clouds, grain, grid, smoothst
 SIDE = 200
 SHAPE = (SIDE, SIDE)
 STEEL_CLASSES: tuple[str, ...] = (
-    "crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches",
+    "crazing",
+    "inclusion",
+    "patches",
+    "pitted_surface",
+    "rolled-in_scale",
+    "scratches",
 )
 
 Rng = np.random.Generator
@@ -61,8 +66,14 @@ def _inclusion(rng: Rng) -> Array:
         column = rng.uniform(0.1, 0.9) * SIDE
         style = rng.random()
         if style < 0.4:
-            path = wander(rng, (rng.uniform(-60, 60), column), np.pi / 2 + rng.normal(0, 0.03),
-                          rng.uniform(120, 280), turn=0.03, step=8)
+            path = wander(
+                rng,
+                (rng.uniform(-60, 60), column),
+                np.pi / 2 + rng.normal(0, 0.03),
+                rng.uniform(120, 280),
+                turn=0.03,
+                step=8,
+            )
             far, along = distance(SHAPE, path, 16)
             width = rng.uniform(2.0, 6.0) * (0.35 + 0.65 * profile(rng, along, roughness=0.6))
             edge = far + 1.0 * clouds(rng, SHAPE, (14, 4), octaves=2)
@@ -72,8 +83,16 @@ def _inclusion(rng: Rng) -> Array:
         spread = rng.uniform(3, 12) if style < 0.7 else 45
         for _ in range(int(rng.integers(4, 18))):
             spot = (rng.uniform(0, SIDE), column + rng.normal(0, spread))
-            mark = blob(rng, SHAPE, spot, rng.uniform(2.2, 5.5), ragged=0.16, edge=0.5,
-                        stretch=rng.uniform(3.0, 7.0), angle=np.pi / 2 + rng.normal(0, 0.06))
+            mark = blob(
+                rng,
+                SHAPE,
+                spot,
+                rng.uniform(2.2, 5.5),
+                ragged=0.16,
+                edge=0.5,
+                stretch=rng.uniform(3.0, 7.0),
+                angle=np.pi / 2 + rng.normal(0, 0.06),
+            )
             picture = picture - depth * rng.uniform(0.3, 1.2) * mark
     return picture + rng.uniform(1.4, 2.3) * _fine(rng)
 
@@ -81,8 +100,11 @@ def _inclusion(rng: Rng) -> Array:
 def _patches(rng: Rng) -> Array:
     dark = rng.random() < 0.25
     level = rng.uniform(60, 95) if dark else rng.uniform(170, 225)
-    rough = (grain(rng, SHAPE, 0.62) + 0.5 * streaks(rng, SHAPE, 6, vertical=True)
-             + 0.4 * clouds(rng, SHAPE, (7, 4), octaves=2))
+    rough = (
+        grain(rng, SHAPE, 0.62)
+        + 0.5 * streaks(rng, SHAPE, 6, vertical=True)
+        + 0.4 * clouds(rng, SHAPE, (7, 4), octaves=2)
+    )
     noise = (9.0 if dark else rng.uniform(12, 18)) * rough
     picture = level * (1 + 0.10 * _bands(rng, 60) + 0.25 * _tilt(rng))
     picture = picture + 0.08 * level * clouds(rng, SHAPE, 28, octaves=3)
@@ -90,8 +112,16 @@ def _patches(rng: Rng) -> Array:
     for _ in range(int(rng.integers(1, 3))):
         column, row = rng.uniform(0.1, 0.9) * SIDE, rng.uniform(-0.1, 0.6) * SIDE
         for _ in range(int(rng.integers(2, 5))):
-            spot = blob(rng, SHAPE, (row, column + rng.normal(0, 8)), rng.uniform(18, 38),
-                        ragged=0.24, edge=0.38, stretch=rng.uniform(1.0, 2.2), angle=np.pi / 2)
+            spot = blob(
+                rng,
+                SHAPE,
+                (row, column + rng.normal(0, 8)),
+                rng.uniform(18, 38),
+                ragged=0.24,
+                edge=0.38,
+                stretch=rng.uniform(1.0, 2.2),
+                angle=np.pi / 2,
+            )
             cover = np.maximum(cover, spot * rng.uniform(0.8, 1.0))
             row += rng.uniform(30, 60)
     inner = 1 + 0.10 * clouds(rng, SHAPE, 14, octaves=3)
@@ -137,8 +167,9 @@ def _pitted(rng: Rng) -> Array:
 def _rolled(rng: Rng) -> Array:
     level = rng.uniform(72, 95) if rng.random() < 0.25 else rng.uniform(105, 152)
     contrast = level / 130
-    picture = level + contrast * (14 * _tilt(rng) + 7 * _bands(rng)
-                                  + 7 * clouds(rng, SHAPE, (22, 40), octaves=3))
+    picture = level + contrast * (
+        14 * _tilt(rng) + 7 * _bands(rng) + 7 * clouds(rng, SHAPE, (22, 40), octaves=3)
+    )
     texture = streaks(rng, SHAPE, 5, thickness=0.4) + 0.5 * streaks(rng, SHAPE, 13, thickness=0.8)
     # The texture leans a little off the rolling direction.
     lean = (rng.normal(0, 0.15) * np.arange(SIDE)).astype(int)
@@ -180,8 +211,7 @@ def _scratches(rng: Rng) -> Array:
 
 
 _DRAW: dict[str, Callable[[Rng], Array]] = dict(
-    zip(STEEL_CLASSES, (_crazing, _inclusion, _patches, _pitted, _rolled, _scratches),
-        strict=True)
+    zip(STEEL_CLASSES, (_crazing, _inclusion, _patches, _pitted, _rolled, _scratches), strict=True)
 )
 
 

@@ -57,8 +57,16 @@ def washer(rng: np.random.Generator) -> Maker:
     tint *= (1 + rng.normal(0, 0.008, 3)).astype(np.float32)
     table = 0.026 * (1 + 0.12 * grain(rng, SHAPE, 0.8) + 0.08 * clouds(rng, SHAPE, 40, octaves=3))
     background = table[..., None] * np.array([1.0, 1.02, 1.08], np.float32)
-    part = Surface(-0.45 * drop + 0.06 * rings, steel[..., None] * tint, None, coverage,
-                   background, ambient=0.45, shadow_shift=(5.0, 6.0), shadow=0.75)
+    part = Surface(
+        -0.45 * drop + 0.06 * rings,
+        steel[..., None] * tint,
+        None,
+        coverage,
+        background,
+        ambient=0.45,
+        shadow_shift=(5.0, 6.0),
+        shadow=0.75,
+    )
     return partial(_damaged, part, at)
 
 
@@ -71,8 +79,9 @@ def _damaged(part: Surface, at: Pose, defect: str, hurt: np.random.Generator) ->
         spread = np.zeros(SHAPE, np.float32)
         for _ in range(int(hurt.integers(1, 4))):
             centre = at.polar(hurt.uniform(INNER + 8, OUTER - 8), hurt.uniform(0, 2 * np.pi))
-            spread = np.maximum(spread, blob(hurt, SHAPE, centre, log_uniform(hurt, 9, 30),
-                                             ragged=0.32, edge=0.5))
+            spread = np.maximum(
+                spread, blob(hurt, SHAPE, centre, log_uniform(hurt, 9, 30), ragged=0.32, edge=0.5)
+            )
         return rusted(part, spread, hurt)
     return part
 
@@ -92,9 +101,12 @@ def _nicked(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
     shine = np.clip(0.20 + 0.07 * facet, 0.04, 0.8)[..., None]
     # Metal pushed aside stands up as a bright lip round the nick.
     lip = 4 * torn * (1 - torn)
-    return replace(part, height=part.height + face * (1.5 * facet - 2.5) + 0.8 * lip,
-                   albedo=part.albedo + (0.9 * face)[..., None] * (shine - part.albedo),
-                   coverage=part.coverage * (1 - bite))
+    return replace(
+        part,
+        height=part.height + face * (1.5 * facet - 2.5) + 0.8 * lip,
+        albedo=part.albedo + (0.9 * face)[..., None] * (shine - part.albedo),
+        coverage=part.coverage * (1 - bite),
+    )
 
 
 def _scratched(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
@@ -104,9 +116,13 @@ def _scratched(part: Surface, at: Pose, hurt: np.random.Generator) -> Surface:
     lean = hurt.choice([0, np.pi]) + hurt.normal(0, 0.6)
     for stroke in range(int(hurt.integers(1, 4))):
         bearing = angle + 0.12 * stroke * hurt.normal(1, 0.3)
-        path = wander(hurt, at.polar(hurt.uniform(INNER + 14, OUTER - 14), bearing),
-                      angle + lean + hurt.normal(0, 0.08),
-                      log_uniform(hurt, 50, 130) * 0.8**stroke, turn=0.04)
+        path = wander(
+            hurt,
+            at.polar(hurt.uniform(INNER + 14, OUTER - 14), bearing),
+            angle + lean + hurt.normal(0, 0.08),
+            log_uniform(hurt, 50, 130) * 0.8**stroke,
+            turn=0.04,
+        )
         far, along = distance(SHAPE, path)
         strength = profile(hurt, along) * 0.8**stroke
         width = hurt.uniform(0.8, 1.4)

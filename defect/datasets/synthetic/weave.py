@@ -49,22 +49,27 @@ def weave(rng: np.random.Generator) -> Maker:
     v = (y * cos - x * sin) / pitch + phase[1] + 0.10 * clouds(rng, SHAPE, 70)
     fluff = 0.05 * np.maximum(grain(rng, SHAPE, (0.6, 2.2)) - 2.2, 0)
     per_thread = rng.normal(0, 1, (4, 64)).astype(np.float32)
-    return partial(_cloth, Yarns(
-        u=u + 0.045 * clouds(rng, SHAPE, (26, 12)),
-        v=v + 0.045 * clouds(rng, SHAPE, (12, 26)),
-        warp_width=0.90 + 0.035 * per_thread[0],
-        weft_width=0.94 + 0.035 * per_thread[1],
-        warp_bulge=0.04 * clouds(rng, SHAPE, (40, 8)),
-        weft_bulge=0.04 * clouds(rng, SHAPE, (8, 40)),
-        warp_tone=1 + 0.045 * per_thread[2],
-        weft_tone=1 + 0.045 * per_thread[3],
-        warp_fibre=0.5 * streaks(rng, SHAPE, 7, vertical=True),
-        weft_fibre=0.5 * streaks(rng, SHAPE, 7),
-        mottle=1 + 0.04 * clouds(rng, SHAPE, 60, octaves=2),
-        fluff=fluff,
-        warp_colour=np.array([0.28, 0.31, 0.34], np.float32) * np.float32(rng.uniform(0.97, 1.03)),
-        weft_colour=np.array([0.48, 0.45, 0.38], np.float32) * np.float32(rng.uniform(0.97, 1.03)),
-    ))
+    return partial(
+        _cloth,
+        Yarns(
+            u=u + 0.045 * clouds(rng, SHAPE, (26, 12)),
+            v=v + 0.045 * clouds(rng, SHAPE, (12, 26)),
+            warp_width=0.90 + 0.035 * per_thread[0],
+            weft_width=0.94 + 0.035 * per_thread[1],
+            warp_bulge=0.04 * clouds(rng, SHAPE, (40, 8)),
+            weft_bulge=0.04 * clouds(rng, SHAPE, (8, 40)),
+            warp_tone=1 + 0.045 * per_thread[2],
+            weft_tone=1 + 0.045 * per_thread[3],
+            warp_fibre=0.5 * streaks(rng, SHAPE, 7, vertical=True),
+            weft_fibre=0.5 * streaks(rng, SHAPE, 7),
+            mottle=1 + 0.04 * clouds(rng, SHAPE, 60, octaves=2),
+            fluff=fluff,
+            warp_colour=np.array([0.28, 0.31, 0.34], np.float32)
+            * np.float32(rng.uniform(0.97, 1.03)),
+            weft_colour=np.array([0.48, 0.45, 0.38], np.float32)
+            * np.float32(rng.uniform(0.97, 1.03)),
+        ),
+    )
 
 
 def _round(across: Array, width: Array) -> Array:
@@ -139,8 +144,14 @@ def _cloth(yarns: Yarns, defect: str, hurt: np.random.Generator) -> Surface:
         for _ in range(int(hurt.integers(8, 15)) if len(ends) else 0):
             start = ends[hurt.integers(len(ends))]
             heading = (np.pi / 2 if vertical else 0.0) + hurt.normal(0, 0.8)
-            path = wander(hurt, (start[0], start[1]), heading + np.pi * hurt.integers(2),
-                          hurt.uniform(6, 16), turn=0.35, step=2.0)
+            path = wander(
+                hurt,
+                (start[0], start[1]),
+                heading + np.pi * hurt.integers(2),
+                hurt.uniform(6, 16),
+                turn=0.35,
+                step=2.0,
+            )
             strand = np.exp(-((distance(SHAPE, path, 4.0)[0] / 0.8) ** 2))
             albedo += 0.8 * strand[..., None] * (1.1 * colour - albedo)
             height = height + strand * np.maximum(3.0 - height, 0) * 0.6
@@ -151,11 +162,20 @@ def _cloth(yarns: Yarns, defect: str, hurt: np.random.Generator) -> Surface:
 
 def _stain(albedo: Array, gloss: Array, hurt: np.random.Generator) -> tuple[Array, Array]:
     radius = log_uniform(hurt, 12, 50)
-    spot = blob(hurt, SHAPE, somewhere(hurt), radius, ragged=0.22, edge=0.22,
-                stretch=hurt.uniform(1, 1.8), angle=hurt.uniform(0, np.pi))
+    spot = blob(
+        hurt,
+        SHAPE,
+        somewhere(hurt),
+        radius,
+        ragged=0.22,
+        edge=0.22,
+        stretch=hurt.uniform(1, 1.8),
+        angle=hurt.uniform(0, np.pi),
+    )
     # Liquids leave a darker rim where they dry last.
     rim = 4 * spot * (1 - spot)
     wet = spot * (0.75 + 0.12 * clouds(hurt, SHAPE, 9.0, octaves=2)) + 0.2 * rim
-    ink = np.array([[0.55, 0.75, 1.05], [0.8, 0.8, 0.8], [0.35, 0.65, 0.95]],
-                   np.float32)[hurt.integers(3)]
+    ink = np.array([[0.55, 0.75, 1.05], [0.8, 0.8, 0.8], [0.35, 0.65, 0.95]], np.float32)[
+        hurt.integers(3)
+    ]
     return albedo * np.exp(-hurt.uniform(0.8, 1.4) * wet[..., None] * ink), gloss + 0.04 * spot

@@ -1,0 +1,35 @@
+"""Entry point of the Space, and of `python app.py`: builds the demo and launches it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# Read when these libraries are imported, so they are set before.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+from defect.ui import build_demo
+from defect.ui.theme import CSS, build_theme
+from defect.weights import WeightsError
+
+
+def main() -> None:
+    """Starts the app; a problem is told in one sentence."""
+    try:
+        demo = build_demo()
+        demo.queue(max_size=64, default_concurrency_limit=4).launch(
+            theme=build_theme(),
+            css=CSS,
+            max_file_size="64mb",
+            state_session_capacity=200,
+            footer_links=["api", "settings"],
+        )
+    except WeightsError as error:
+        sys.exit(f"defect: {error}")
+    except OSError as error:
+        sys.exit(f"defect: {error} Set GRADIO_SERVER_PORT to a free port and start again.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,299 @@
+"""Numbers for whole photos, for pixels and for class names. Pure arithmetic on arrays, no models.
+
+A photo or pixel is called defective exactly when `score >= threshold`. All values are fractions in
+0..1. Tied scores count half in AUROC and stay together in every other curve, as in scikit-learn.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+GOOD = "good"
+FPR_LIMIT = 0.3
+"""AUPRO integrates up to this false-positive rate (Bergmann et al., IJCV 2021)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A value with its 95 % bootstrap interval, or None in all three and the reason why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ImageMetrics:
+    """Photo-level results.
+
+    `f1_max` and `f1_max_threshold` (the highest score that reaches it) are chosen on the labels of
+    the test set itself: an upper bound to report as such, never a default threshold to work with.
+    The rates and `per_kind` (share detected of each defect kind) hold at `threshold`; a rate over
+    no photos is None. `per_kind_auroc` sets each defect kind against all normal photos, if any.
+    """
+
+    normal: int
+    defective: int
+    auroc: Metric
+    average_precision: Metric
+    f1_max: Metric
+    f1_max_threshold: float | None
+    threshold: float
+    false_alarm_rate: float | None
+    detection_rate: float | None
+    accuracy: float | None
+    per_kind: dict[str, float]
+    per_kind_auroc: dict[str, float]
+
+
+@dataclass(frozen=True)
+class PixelMetrics:
+    """Pixel-level results over the `images` photos with a known mask; `skipped` ones have none.
+
+    All four values are None, with a `reason`, where the masks do not hold both kinds of pixel.
+    """
+
+    images: int
+    skipped: int
+    auroc: float | None
+    average_precision: float | None
+    aupro: float | None
+    iou: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class: `count` true photos; a share with nothing to divide by is 0."""
+
+    precision: float
+    recall: float
+    f1: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Classification:
+    """`confusion[i][j]`: photos of class i called j. `macro_f1`: plain mean over all classes."""
+
+    accuracy: float
+    macro_f1: float
+    per_class: dict[str, ClassScores]
+    confusion: list[list[int]]
+    count: int
+
+
+def image_metrics(
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    kinds: Sequence[str],
+    threshold: float = 1.0,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> ImageMetrics:
+    """Photo-level AUROC, average precision, best F1, and the rates at the working threshold.
+
+    Intervals run from the 2.5 to the 97.5 percentile of a stratified bootstrap (Efron & Tibshirani
+    1993): normal and defective photos are redrawn apart. One that misses its value (best F1 rises
+    under resampling) is widened to reach it. Perfect separation always gives the interval 1..1.
+
+    Args:
+        scores: N finite numbers, higher is more defective.
+        labels: N booleans, True is defective.
+        kinds: N names, "good" for exactly the normal photos, else the kind of defect.
+        threshold: a photo is called defective exactly when `score >= threshold`.
+        resamples: bootstrap draws, at least 1; `seed` makes them repeatable.
+
+    Raises:
+        ValueError: no photos, lengths that differ, a number not finite, labels against kinds.
+    """
+    values, truth = np.asarray(scores, np.float64), np.asarray(labels, bool)
+    names = np.asarray(kinds, object)
+    _require(values.ndim == 1 and values.size > 0, "Scores must be a list of at least one number.")
+    shapes = (values.shape, truth.shape, names.shape)
+    _require(len(set(shapes)) == 1, f"Scores, labels and kinds differ in length: {shapes}.")
+    _require(bool(np.isfinite(values).all()), "Scores must be finite numbers.")
+    _require(math.isfinite(threshold), "The threshold must be a finite number.")
+    _require(resamples >= 1, "The bootstrap needs at least one resample.")
+    agree = bool(((names == GOOD) != truth).all())
+    _require(agree, f'Labels contradict kinds: exactly the normal photos are of kind "{GOOD}".')
+
+    called = values >= threshold
+    defects = sorted(set(names[truth].tolist()))
+    normal, defective = int((~truth).sum()), int(truth.sum())
+    auroc = precision = f1 = Metric(None, None, None, "only one class in the test set")
+    best_threshold, kind_auroc = None, {}
+    if normal and defective:
+        levels, where = np.unique(-values, return_inverse=True)
+        good, bad = (np.bincount(where[m], minlength=levels.size) for m in (~truth, truth))
+        best = np.argmax(bad.cumsum() / ((good + bad).cumsum() + defective))
+        best_threshold = -float(levels[best])
+        # Drawing photos with replacement is drawing how many land on each distinct score.
+        draw = np.random.default_rng(seed)
+        drawn_good = draw.multinomial(normal, good / normal, size=resamples)
+        drawn_bad = draw.multinomial(defective, bad / defective, size=resamples)
+        ends = np.percentile(_ranking(drawn_good, drawn_bad), [2.5, 97.5], axis=1)
+        rows = np.vstack([_ranking(good[None], bad[None])[:, 0], ends]).T.tolist()
+        auroc, precision, f1 = (Metric(v, min(low, v), max(high, v)) for v, low, high in rows)
+        for kind in defects:
+            bad = np.bincount(where[names == kind], minlength=levels.size)
+            kind_auroc[kind] = float(_ranking(good[None], bad[None])[0, 0])
+    return ImageMetrics(
+        normal=normal,
+        defective=defective,
+        auroc=auroc,
+        average_precision=precision,
+        f1_max=f1,
+        f1_max_threshold=best_threshold,
+        threshold=float(threshold),
+        false_alarm_rate=float(called[~truth].mean()) if normal else None,
+        detection_rate=float(called[truth].mean()) if defective else None,
+        accuracy=float((called == truth).mean()),
+        per_kind={kind: float(called[names == kind].mean()) for kind in defects},
+        per_kind_auroc=kind_auroc,
+    )
+
+
+def pixel_metrics(
+    maps: npt.NDArray[np.floating[Any]], masks: Mask, known: npt.ArrayLike, threshold: float = 1.0
+) -> PixelMetrics:
+    """Pixel-level AUROC, average precision, AUPRO and IoU, exact, pooled over all used photos.
+
+    AUPRO (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021) is the mean share
+    found of each 8-connected defect region, integrated over false-positive rates 0..0.3 and divided
+    by 0.3: 1 is perfect, chance is 0.15. Normal photos belong in, with an empty mask.
+
+    Args:
+        maps: N×H×W finite numbers, higher is more defective.
+        masks: N×H×W booleans, True is defective.
+        known: N booleans; False where the mask is absent, which leaves the photo out.
+        threshold: for the IoU; a pixel is called defective exactly when its value >= threshold.
+
+    Raises:
+        ValueError: no photos, shapes that differ, a value or threshold that is not finite.
+    """
+    maps, masks, used = np.asarray(maps), np.asarray(masks, bool), np.asarray(known, bool)
+    _require(maps.ndim == 3 and maps.size > 0, "Maps must be N×H×W with at least one pixel.")
+    shapes = (maps.shape, masks.shape, used.shape)
+    fit = shapes[0] == shapes[1] and shapes[2] == maps.shape[:1]
+    _require(fit, f"Maps, masks and known do not fit together: {shapes}.")
+    _require(bool(np.isfinite(maps).all()), "Maps must hold finite numbers.")
+    _require(math.isfinite(threshold), "The threshold must be a finite number.")
+    images, skipped = int(used.sum()), int((~used).sum())
+    if skipped:
+        maps, masks = maps[used], masks[used]
+    if not images or not masks.any() or masks.all():
+        absent = "known mask" if not images else "normal pixel" if masks.any() else "defect pixel"
+        return PixelMetrics(images, skipped, None, None, None, None, f"no {absent} in the test set")
+
+    eight_within_a_photo = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
+    labelled, regions = ndimage.label(masks, structure=eight_within_a_photo)
+    region, inside, outside = labelled[masks], maps[masks], maps[~masks]
+    # Only the levels of defective pixels bend the curves, so one sort of each kind is exact.
+    outside.sort()
+    order = np.argsort(inside)[::-1]
+    region, inside = region[order], inside[order]
+    last = np.flatnonzero(np.append(inside[1:] != inside[:-1], True))
+    hits, levels = last + 1, inside[last]
+    fresh = np.diff(hits, prepend=0)
+    alarms_above = outside.size - np.searchsorted(outside, levels, side="right")
+    alarms = outside.size - np.searchsorted(outside, levels, side="left")
+    overlap = (1 / np.bincount(region)[region] / regions).cumsum()[last]
+    auroc = 1 - float(fresh @ (alarms + alarms_above)) / (2 * outside.size * inside.size)
+    precision = float(fresh @ (hits / (hits + alarms))) / inside.size
+    aupro = _aupro(alarms_above / outside.size, alarms / outside.size, overlap)
+    false = int((outside >= threshold).sum())
+    iou = int((inside >= threshold).sum()) / (inside.size + false)
+    return PixelMetrics(images, skipped, auroc, precision, aupro, iou)
+
+
+def classification_metrics(
+    predicted: Sequence[str | int], truth: Sequence[str | int], classes: Sequence[str]
+) -> Classification:
+    """Accuracy, macro F1, per-class scores and confusion of N called against N true classes.
+
+    Each of them is a name out of `classes` or its position there, counted from 0.
+
+    Raises:
+        ValueError: nothing to count, lengths that differ, an unknown class or one listed twice.
+    """
+    _require(len(truth) > 0, "There must be at least one classified photo.")
+    sizes = (len(predicted), len(truth))
+    _require(sizes[0] == sizes[1], f"Predicted and true classes differ in length: {sizes}.")
+    _require(len(set(classes)) == len(classes), "A class is listed twice.")
+    index: dict[str | int, int] = {key: i for i, c in enumerate(classes) for key in (i, c)}
+    strangers = sorted({str(name) for name in (*predicted, *truth) if name not in index})
+    _require(not strangers, f"Not among the classes: {', '.join(strangers)}.")
+    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(confusion, ([index[name] for name in truth], [index[name] for name in predicted]), 1)
+    hits, called, count = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
+    precision, recall = hits / np.maximum(called, 1), hits / np.maximum(count, 1)
+    f1 = 2 * hits / np.maximum(called + count, 1)
+    columns = (column.tolist() for column in (precision, recall, f1, count))
+    per_class = dict(zip(classes, map(ClassScores, *columns), strict=True))
+    accuracy, macro_f1 = float(hits.sum() / len(truth)), float(f1.mean())
+    return Classification(accuracy, macro_f1, per_class, confusion.tolist(), len(truth))
+
+
+def to_json(metrics: ImageMetrics | PixelMetrics | Classification | Metric) -> dict[str, Any]:
+    """The fields as plain JSON values: floats rounded to 6 digits, a non-finite one as None."""
+    text = json.dumps(asdict(metrics))
+    return json.loads(text, parse_float=lambda x: round(float(x), 6), parse_constant=lambda _: None)
+
+
+def image_metrics_from_json(data: Mapping[str, Any]) -> ImageMetrics:
+    """Reads back what `to_json` made; ValueError where a field is missing or unknown."""
+    try:
+        measured = {name: Metric(**data[name]) for name in ("auroc", "average_precision", "f1_max")}
+        return ImageMetrics(**{**data, **measured})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"These are not the metrics of photos: {error}.") from error
+
+
+def pixel_metrics_from_json(data: Mapping[str, Any]) -> PixelMetrics:
+    """Reads back what `to_json` made; ValueError where a field is missing or unknown."""
+    try:
+        return PixelMetrics(**data)
+    except TypeError as error:
+        raise ValueError(f"These are not the metrics of pixels: {error}.") from error
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ValueError(sentence)
+
+
+def _ranking(good: Counts, bad: Counts) -> Floats:
+    """AUROC, average precision and best F1 (3×B) from counts (B×K) at the K falling levels."""
+    hits, alarms = bad.cumsum(axis=1), good.cumsum(axis=1)
+    normal, defective = alarms[:, -1], hits[:, -1]
+    auroc = (good * (hits - bad / 2)).sum(axis=1) / (normal * defective)
+    # A resample may leave the highest levels empty; they add nothing, whatever the divisor.
+    precision = (bad * hits / np.maximum(hits + alarms, 1)).sum(axis=1) / defective
+    f1 = (2 * hits / (hits + alarms + defective[:, None])).max(axis=1)
+    return np.stack([auroc, precision, f1])
+
+
+def _aupro(above: Floats, at: Floats, overlap: Floats) -> float:
+    """Normalised area under the curve through falling levels: flat to `above`, then up to `at`."""
+    before = np.append(0.0, overlap[:-1])
+    rate = np.concatenate([[0.0], np.stack([above, at], axis=1).ravel(), [1.0]])
+    height = np.concatenate([[0.0], np.stack([before, overlap], axis=1).ravel(), overlap[-1:]])
+    kept = rate <= FPR_LIMIT
+    end = np.interp(FPR_LIMIT, rate, height)
+    area = np.trapezoid(np.append(height[kept], end), np.append(rate[kept], FPR_LIMIT))
+    return float(min(area / FPR_LIMIT, 1.0))

@@ -1,0 +1,34 @@
+"""The web app: three tabs and the endpoints for programs."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from defect.ui.batch_tab import batch_tab
+from defect.ui.endpoints import endpoints
+from defect.ui.inspect_tab import inspect_tab
+from defect.ui.steel_tab import steel_tab
+
+MASTHEAD = """
+# Defect detection
+Autoencoders that only ever saw good parts show where a photo differs from them.
+"""
+
+
+def build_demo() -> gr.Blocks:
+    """The whole app, not yet launched.
+
+    Raises:
+        WeightsError: the index of weights is damaged.
+    """
+    # Uploads and results are removed an hour after their last use.
+    with gr.Blocks(title="Defect detection", delete_cache=(600, 3600)) as demo:
+        gr.Markdown(MASTHEAD, elem_id="masthead")
+        with gr.Tab("Inspect", id="inspect"):
+            inspect_tab()
+        with gr.Tab("Steel surface", id="steel"):
+            steel_tab()
+        with gr.Tab("Batch", id="batch"):
+            batch_tab()
+        endpoints()
+    return demo

@@ -1,0 +1,223 @@
+"""The Inspect tab: one photo in, verdict, overlay and a threshold that moves live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from defect import catalogue
+from defect.images import ImageError
+from defect.inspector import DEFAULT_LIMIT, Inspection
+from defect.overlay import draw_error, draw_overlay
+from defect.ui import words
+from defect.ui.photo_input import photo_input
+from defect.weights import WeightsError
+
+PROMPT = "Click an example below, or upload a photo of the kind described."
+
+
+def inspect_tab() -> None:
+    """Builds the tab inside the caller's `gr.Tab`."""
+    known = catalogue.categories()
+    first = known[
+        catalogue.DEFAULT_CATEGORY if catalogue.DEFAULT_CATEGORY in known else next(iter(known))
+    ]
+    shown = gr.State(None)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=300):
+            with gr.Row():
+                category = gr.Dropdown(
+                    list(known),
+                    value=first.name,
+                    label="Category",
+                    scale=3,
+                    min_width=110,
+                    elem_id="category",
+                )
+                model = gr.Radio(
+                    _model_choices(first),
+                    value=first.models[0],
+                    label="Model",
+                    scale=4,
+                    min_width=150,
+                    elem_id="model",
+                )
+            expects = gr.Markdown(words.expectation(first), elem_classes="hint")
+            photo = photo_input(
+                label="Photo",
+                sources=["upload", "clipboard"],
+                height=300,
+                elem_id="photo",
+                buttons=["fullscreen"],
+            )
+            examples = gr.Gallery(
+                _gallery(first),
+                label="Examples (rendered)",
+                show_label=False,
+                columns=4,
+                height="auto",
+                allow_preview=False,
+                object_fit="cover",
+                interactive=False,
+                elem_id="examples",
+                visible=bool(first.examples),
+                buttons=[],
+            )
+        with gr.Column(scale=6, min_width=300):
+            card = gr.HTML(words.waiting(PROMPT), elem_id="verdict", padding=False)
+            overlay = gr.Image(
+                label="Overlay",
+                format="jpeg",
+                interactive=False,
+                height=400,
+                elem_id="overlay",
+                buttons=["download", "fullscreen"],
+                alt_text="The photo with unusual places coloured",
+            )
+            gr.HTML(words.LEGEND, padding=False)
+            threshold = gr.Slider(
+                0.3,
+                3.0,
+                DEFAULT_LIMIT,
+                step=0.01,
+                elem_id="threshold",
+                label="Threshold, in multiples of the normal limit",
+                info="1.0 is the limit 99 of 100 normal photos stay under. Moving it runs nothing "
+                "again: the same look is judged anew.",
+            )
+            with gr.Row():
+                rebuilt = gr.Image(
+                    label="Reconstruction",
+                    format="jpeg",
+                    interactive=False,
+                    height=220,
+                    min_width=140,
+                    elem_id="reconstruction",
+                    buttons=["download"],
+                    alt_text="The photo as the network rebuilds it",
+                )
+                error = gr.Image(
+                    label="Error map (thesis)",
+                    format="jpeg",
+                    interactive=False,
+                    height=220,
+                    min_width=140,
+                    elem_id="error-map",
+                    buttons=["download"],
+                    alt_text="Squared reconstruction error on a fixed scale",
+                )
+            with gr.Accordion("Where these weights come from", open=False):
+                origin = gr.Markdown(_origin(first.models[0], first.name), elem_id="origin")
+
+    result = [shown, card, overlay, rebuilt, error]
+
+    def look(path: str | None, model: str, category: str, limit: float) -> tuple[Any, ...]:
+        if path is None:
+            return _nothing(words.waiting(PROMPT))
+        try:
+            inspection = catalogue.inspector(model, category)(path).at(limit)
+        except (ImageError, WeightsError) as problem:
+            return _nothing(words.problem(str(problem)))
+        return (
+            inspection,
+            words.verdict(inspection),
+            _overlay(inspection),
+            inspection.reconstruction,
+            draw_error(inspection.error_map),
+        )
+
+    def judge(
+        inspection: Inspection | None, path: str | None, model: str, category: str, limit: float
+    ) -> tuple[Any, ...]:
+        # The server forgets old sessions silently; then the photo is still in the browser.
+        if inspection is None:
+            return look(path, model, category, limit)
+        inspection = inspection.at(limit)
+        return gr.skip(), words.verdict(inspection), _overlay(inspection), gr.skip(), gr.skip()
+
+    def choose_category(name: str) -> tuple[Any, ...]:
+        chosen = catalogue.categories()[name]
+        return (
+            gr.Radio(choices=_model_choices(chosen), value=chosen.models[0]),
+            words.expectation(chosen),
+            gr.Gallery(_gallery(chosen), visible=bool(chosen.examples), selected_index=None),
+            None,
+            _origin(chosen.models[0], name),
+        )
+
+    def choose_example(name: str, event: gr.SelectData) -> str:
+        return str(catalogue.categories()[name].examples[event.index].path)
+
+    asked = [photo, model, category, threshold]
+    photo.change(
+        look,
+        asked,
+        result,
+        api_visibility="private",
+        show_progress="minimal",
+        concurrency_limit=2,
+        concurrency_id="network",
+    )
+    model.input(
+        look,
+        asked,
+        result,
+        api_visibility="private",
+        show_progress="minimal",
+        concurrency_limit=2,
+        concurrency_id="network",
+    )
+    model.change(_origin, [model, category], origin, api_visibility="private")
+    category.input(
+        choose_category,
+        category,
+        [model, expects, examples, photo, origin],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    examples.select(
+        choose_example, category, photo, api_visibility="private", show_progress="hidden"
+    )
+    threshold.input(
+        judge,
+        [shown, *asked],
+        result,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",
+        concurrency_limit=8,
+    )
+    threshold.release(
+        judge,
+        [shown, *asked],
+        result,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",
+        concurrency_limit=8,
+    )
+
+
+def _nothing(card: str) -> tuple[Any, ...]:
+    return None, card, None, None, None
+
+
+def _overlay(inspection: Inspection) -> Any:
+    return draw_overlay(inspection.photo, inspection.anomaly_map, inspection.limit)
+
+
+def _model_choices(category: catalogue.Category) -> list[tuple[str, str]]:
+    return [(model.upper(), model) for model in category.models]
+
+
+def _gallery(category: catalogue.Category) -> list[tuple[str, str]]:
+    return [(str(example.path), example.caption) for example in category.examples]
+
+
+def _origin(model: str, category: str) -> str:
+    try:
+        inspector = catalogue.inspector(model, category)
+    except WeightsError as problem:
+        return str(problem)
+    return words.origin(inspector.metadata, inspector.source)

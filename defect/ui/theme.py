@@ -1,0 +1,97 @@
+"""How the app looks."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+FONT = ["ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+
+
+def build_theme() -> gr.themes.Base:
+    """Quiet slate with one blue; red and green are kept for verdicts."""
+    return gr.themes.Base(
+        primary_hue="blue",
+        secondary_hue="slate",
+        neutral_hue="slate",
+        radius_size="md",
+        font=FONT,
+        font_mono=MONO,
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_width="1px",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_label_border_width="0px",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_300",
+        block_title_text_weight="600",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_text_color="white",
+        slider_color="*primary_600",
+    )
+
+
+CSS = """
+.gradio-container {max-width: 1240px !important; margin: 0 auto !important;}
+#masthead h1 {font-size: 1.55rem; margin: .4rem 0 .1rem; letter-spacing: -.01em;}
+#masthead p {margin: 0; color: var(--body-text-color-subdued);}
+
+.verdict {border-radius: 10px; padding: 14px 16px; border: 1px solid var(--border-color-primary);
+  border-left: 6px solid var(--v); background: color-mix(in srgb, var(--v) 8%, transparent);
+  min-height: 118px;}
+.verdict {--v: #64748b;}
+.verdict.good {--v: #15803d;}
+.verdict.bad {--v: #c81e1e;}
+.verdict.problem {--v: #b45309;}
+.dark .verdict.good {--v: #4ade80;}
+.dark .verdict.bad {--v: #f87171;}
+.dark .verdict.problem {--v: #fbbf24;}
+.verdict .word {font-size: 1.45rem; font-weight: 700; color: var(--v); line-height: 1.2;}
+.verdict .why {margin-top: 3px; color: var(--body-text-color);}
+.verdict .note {margin-top: 4px; font-size: .86rem; color: var(--body-text-color-subdued);}
+
+.gauge {position: relative; height: 10px; border-radius: 5px; margin: 16px 0 30px;
+  background: color-mix(in srgb, var(--body-text-color) 14%, transparent);}
+.gauge .fill {position: absolute; inset: 0 auto 0 0; border-radius: 5px; background: var(--v);}
+.gauge .tick {position: absolute; top: -4px; bottom: -4px; width: 2px;
+  background: var(--body-text-color);}
+.gauge .tick span {position: absolute; top: 19px; transform: translateX(-50%); font-size: .74rem;
+  white-space: nowrap; color: var(--body-text-color-subdued);}
+
+.legend {display: flex; align-items: center; gap: 8px; font-size: .78rem; flex-wrap: wrap;
+  color: var(--body-text-color-subdued); padding: 0 2px;}
+.legend .bar {width: 150px; height: 10px; border-radius: 5px; border: 1px solid
+  var(--border-color-primary); background: linear-gradient(90deg, transparent 0%,
+  rgb(255 170 0 / .6) 29%, rgb(235 60 20 / .8) 57%, rgb(150 0 60 / .95) 100%);}
+
+.bars {display: grid; gap: 9px;}
+.bars .row {display: grid; grid-template-columns: 8.6rem 1fr 3.9rem; gap: 10px;
+  align-items: center;}
+.bars .track {height: 12px; border-radius: 6px;
+  background: color-mix(in srgb, var(--body-text-color) 10%, transparent);}
+.bars .track i {display: block; height: 100%; border-radius: 6px; min-width: 2px;
+  background: var(--primary-500);}
+.bars .row.top {font-weight: 700;}
+.bars .row b {text-align: right; font-variant-numeric: tabular-nums; font-weight: inherit;}
+.hint {color: var(--body-text-color-subdued); font-size: .9rem;}
+.hint p {margin: 0;}
+footer {opacity: .75;}
+.gradio-container .row > *, .gradio-container .column > *, .gradio-container .form > * {
+  min-width: 0;}
+#examples .caption-label, #steel-examples .caption-label, #batch-gallery .caption-label {
+  left: 0; right: 0; bottom: 0; max-width: 100%; border-radius: 0; text-align: center;
+  white-space: normal; font-size: .74rem; line-height: 1.2; padding: 3px 4px;}
+#batch-table {max-width: 100%; overflow-x: auto;}
+@media (max-width: 640px) {
+  .gradio-container .wrap:has(> main.contain) {padding: 8px 12px !important;}
+  .gradio-container .form:has(> #category), .gradio-container .form:has(> #batch-category) {
+    flex-wrap: wrap;}
+  #batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
+  .bars .row {grid-template-columns: 7.2rem 1fr 3.6rem;}
+}
+"""

@@ -1,0 +1,121 @@
+"""Results as the HTML and Markdown the tabs show. Whatever came from a user is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+
+from defect.catalogue import Category
+from defect.classifier import Classification
+from defect.inspector import Inspection
+from defect.report import describe
+from defect.weights import Metadata, WeightsSource
+
+GAUGE_END = 3.0
+"""Multiple of the normal limit at the gauge's right end."""
+
+
+def waiting(text: str) -> str:
+    """The verdict card before there is a verdict."""
+    return _card("", "No photo yet", text)
+
+
+def problem(text: str) -> str:
+    """The verdict card for something that went wrong."""
+    return _card("problem", "Not inspected", text)
+
+
+def verdict(inspection: Inspection) -> str:
+    """The verdict card of an inspection, with its score against the limit."""
+    kind, word = ("bad", "Defective") if inspection.defective else ("good", "Looks normal")
+    fill = 100 * min(inspection.score / GAUGE_END, 1)
+    tick = 100 * min(inspection.limit / GAUGE_END, 1)
+    usual = inspection.limit == 1
+    label = "normal limit" if usual else f"threshold {inspection.limit:.2f} ×"
+    gauge = (
+        f'<div class="gauge" role="img" aria-label="Score {inspection.score:.2f}, threshold '
+        f'{inspection.limit:.2f} times the normal limit">'
+        f'<div class="fill" style="width:{fill:.1f}%"></div>'
+        f'<div class="tick" style="left:{tick:.1f}%"><span>{label}</span></div></div>'
+    )
+    numbers = (
+        f"Score <b>{inspection.score:.2f}</b> · threshold {inspection.limit:.2f} · thesis score "
+        f"{inspection.thesis_score:.4f} (normal up to {inspection.thesis_limit:.4f})"
+    )
+    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in inspection.notes)
+    rest = f'{gauge}<div class="note">{numbers}</div>{notes}'
+    return _card(kind, word, describe(inspection), rest)
+
+
+def probabilities(result: Classification) -> str:
+    """The six probabilities as bars, the likeliest first."""
+    ranked = sorted(result.probabilities.items(), key=lambda item: -item[1])
+    rows = "".join(
+        f'<div class="row{" top" if i == 0 else ""}"><span>{escape(name)}</span>'
+        f'<span class="track"><i style="width:{100 * p:.1f}%"></i></span><b>{_percent(p)}</b></div>'
+        for i, (name, p) in enumerate(ranked)
+    )
+    return f'<div class="bars">{rows}</div>'
+
+
+def steel_verdict(result: Classification) -> str:
+    """The card that names the class."""
+    sure = (
+        "Almost certain"
+        if result.confidence >= 0.95
+        else ("Likely" if result.confidence >= 0.7 else "Unsure: the classes are close")
+    )
+    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in result.notes)
+    text = f"{sure} ({_percent(result.confidence)})."
+    return _card("", result.label, text, notes)
+
+
+def expectation(category: Category) -> str:
+    """What kind of photo a category wants."""
+    text = f"**{category.name}** expects {category.expects}."
+    if category.rendered:
+        return text + " It is rendered by this project, not photographed: click an example."
+    return text + " There is no example to click: its data set may not be passed on. Upload yours."
+
+
+def origin(metadata: Metadata, source: WeightsSource) -> str:
+    """Where the weights come from and how they were made."""
+    training = metadata.training
+    lines = [
+        f"**{source.file}** ({source.source}, {source.size / 1e6:.1f} MB), sha256 "
+        f"`{source.sha256[:16]}…`",
+        f"Trained on {metadata.dataset} ({metadata.licence}): {training.images_fit} normal photos, "
+        f"{training.images_held_out} held out; epoch {training.best_epoch} of "
+        f"{training.epochs_run} kept; learning rate {training.learning_rate:g}, seed "
+        f"{training.seed}; corruption: {training.corruption}.",
+    ]
+    image = metadata.test.get("image", {})
+    if image.get("auroc", {}).get("value") is not None:
+        pixel = metadata.test.get("pixel", {}).get("auroc")
+        thesis = metadata.test.get("thesis_image", {}).get("auroc", {}).get("value")
+        lines.append(
+            f"On {image['normal']} normal and {image['defective']} defective test photos: image "
+            f"AUROC {image['auroc']['value']:.3f} (thesis score: {thesis:.3f})"
+            + (f", pixel AUROC {pixel:.3f}" if pixel is not None else "")
+            + f"; {100 * image['false_alarm_rate']:.0f} % false alarms and "
+            f"{100 * image['detection_rate']:.0f} % of defects found at the default threshold."
+        )
+    if metadata.note:
+        lines.append(metadata.note)
+    return "\n\n".join(lines)
+
+
+LEGEND = (
+    '<div class="legend"><span>Colour, in multiples of the normal limit:</span><span>0.6</span>'
+    '<span class="bar"></span><span>2.0</span><span>· white line: over the threshold</span></div>'
+)
+
+
+def _card(kind: str, word: str, text: str, rest: str = "") -> str:
+    return (
+        f'<div class="verdict {kind}" role="status"><div class="word">{escape(word)}</div>'
+        f'<div class="why">{escape(text)}</div>{rest}</div>'
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
