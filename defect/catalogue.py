@@ -11,7 +11,7 @@ from defect.classifier import SteelClassifier
 from defect.datasets import synthetic
 from defect.inspector import Inspector
 from defect.networks import MODELS
-from defect.weights import NotAvailable, read_index
+from defect.weights import NotAvailable, WeightsError, read_index
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
 STEEL_EXAMPLES = "rendered_steel"
@@ -85,6 +85,21 @@ def categories() -> dict[str, Category]:
         )
         for name in names
     }
+
+
+def default_category() -> Category:
+    """The one the tabs open with.
+
+    Raises:
+        WeightsError: there are no weights at all.
+    """
+    known = categories()
+    if not known:
+        raise WeightsError(
+            "There are no autoencoder weights. Restore the weights folder, or train "
+            "some with `python -m defect train`."
+        )
+    return known.get(DEFAULT_CATEGORY) or next(iter(known.values()))
 
 
 def steel_examples() -> tuple[Example, ...]:

@@ -22,7 +22,16 @@ from defect.weights import WeightsError
 MAX_FILES = 200
 TILE_SIDE = 360
 _CHUNK = 8
-_TABLE = ("file", "verdict", "score", "limit", "thesis_score", "area_percent", "note")
+_TABLE = {
+    "file": "File",
+    "verdict": "Verdict",
+    "score": "Score",
+    "limit": "Threshold",
+    "thesis_score": "Thesis score",
+    "area_percent": "Marked %",
+    "note": "Note",
+}
+"""Fields of a row worth a screen, and their headings."""
 PROMPT = "Add photos of one category, then press **Inspect all**."
 
 
@@ -80,7 +89,7 @@ def inspect_files(
 def batch_tab() -> None:
     """Builds the tab inside the caller's `gr.Tab`."""
     known = catalogue.categories()
-    first = next(iter(known.values()))
+    first = catalogue.default_category()
     held = gr.State(None)
     with gr.Row():
         with gr.Column(scale=4, min_width=300):
@@ -114,8 +123,8 @@ def batch_tab() -> None:
                 DEFAULT_LIMIT,
                 step=0.01,
                 elem_id="batch-threshold",
-                label="Threshold, in multiples of the normal limit",
-                info="Judges the whole batch anew when you let go; nothing is run again.",
+                label="Threshold (× normal limit)",
+                info="Judges the whole batch anew when you let go.",
             )
         with gr.Column(scale=7, min_width=300):
             summary = gr.Markdown(PROMPT, elem_id="batch-summary")
@@ -134,10 +143,11 @@ def batch_tab() -> None:
                 "Download CSV", interactive=False, elem_id="batch-csv", size="sm"
             )
     table = gr.Dataframe(
-        headers=list(_TABLE),
+        headers=list(_TABLE.values()),
         datatype=["str", "str", "number", "number", "number", "number", "str"],
         interactive=False,
         wrap=True,
+        column_widths=["220px", "110px", "90px", "110px", "130px", "110px", "340px"],
         elem_id="batch-table",
         label="Table",
         max_height=420,

@@ -20,9 +20,7 @@ PROMPT = "Click an example below, or upload a photo of the kind described."
 def inspect_tab() -> None:
     """Builds the tab inside the caller's `gr.Tab`."""
     known = catalogue.categories()
-    first = known[
-        catalogue.DEFAULT_CATEGORY if catalogue.DEFAULT_CATEGORY in known else next(iter(known))
-    ]
+    first = catalogue.default_category()
     shown = gr.State(None)
     with gr.Row():
         with gr.Column(scale=5, min_width=300):
@@ -82,9 +80,8 @@ def inspect_tab() -> None:
                 DEFAULT_LIMIT,
                 step=0.01,
                 elem_id="threshold",
-                label="Threshold, in multiples of the normal limit",
-                info="1.0 is the limit 99 of 100 normal photos stay under. Moving it runs nothing "
-                "again: the same look is judged anew.",
+                label="Threshold (× normal limit)",
+                info="99 of 100 normal photos stay under 1.0. Moving it runs no network again.",
             )
             with gr.Row():
                 rebuilt = gr.Image(

@@ -23,8 +23,8 @@ def build_theme() -> gr.themes.Base:
         block_background_fill="white",
         block_background_fill_dark="*neutral_900",
         block_border_width="1px",
-        block_label_background_fill="transparent",
-        block_label_background_fill_dark="transparent",
+        block_label_background_fill="white",
+        block_label_background_fill_dark="*neutral_900",
         block_label_border_width="0px",
         block_label_text_color="*neutral_600",
         block_label_text_color_dark="*neutral_300",
@@ -37,7 +37,7 @@ def build_theme() -> gr.themes.Base:
 
 
 CSS = """
-.gradio-container {max-width: 1240px !important; margin: 0 auto !important;}
+.gradio-container {width: 100%; max-width: 1240px !important; margin: 0 auto !important;}
 #masthead h1 {font-size: 1.55rem; margin: .4rem 0 .1rem; letter-spacing: -.01em;}
 #masthead p {margin: 0; color: var(--body-text-color-subdued);}
 
@@ -65,7 +65,9 @@ CSS = """
 
 .legend {display: flex; align-items: center; gap: 8px; font-size: .78rem; flex-wrap: wrap;
   color: var(--body-text-color-subdued); padding: 0 2px;}
-.legend .bar {width: 150px; height: 10px; border-radius: 5px; border: 1px solid
+.legend span {white-space: nowrap;}
+.legend .scale {display: inline-flex; align-items: center; gap: 6px;}
+.legend .bar {width: 110px; height: 10px; border-radius: 5px; border: 1px solid
   var(--border-color-primary); background: linear-gradient(90deg, transparent 0%,
   rgb(255 170 0 / .6) 29%, rgb(235 60 20 / .8) 57%, rgb(150 0 60 / .95) 100%);}
 
@@ -81,16 +83,23 @@ CSS = """
 .hint {color: var(--body-text-color-subdued); font-size: .9rem;}
 .hint p {margin: 0;}
 footer {opacity: .75;}
+gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .main > .wrap,
+.gradio-container main.contain {min-width: 0; max-width: 100%;}
 .gradio-container .row > *, .gradio-container .column > *, .gradio-container .form > * {
   min-width: 0;}
+#examples .grid-wrap, #steel-examples .grid-wrap, #batch-gallery .grid-wrap {min-height: 0;}
 #examples .caption-label, #steel-examples .caption-label, #batch-gallery .caption-label {
   left: 0; right: 0; bottom: 0; max-width: 100%; border-radius: 0; text-align: center;
   white-space: normal; font-size: .74rem; line-height: 1.2; padding: 3px 4px;}
 #batch-table {max-width: 100%; overflow-x: auto;}
+#examples .grid-container, #steel-examples .grid-container {
+  grid-template-columns: repeat(4, minmax(0, 1fr)) !important;}
+#overlay img, #steel-cam img {object-fit: contain !important; width: 100%; height: 100%;}
+#verdict, #steel-verdict, #steel-bars, .html-container {padding: 0 !important;}
 @media (max-width: 640px) {
-  .gradio-container .wrap:has(> main.contain) {padding: 8px 12px !important;}
-  .gradio-container .form:has(> #category), .gradio-container .form:has(> #batch-category) {
-    flex-wrap: wrap;}
+  .main.fillable {padding: 12px !important;}
+  #category, #model, #batch-category, #batch-model {
+    flex: 1 1 100% !important; min-width: 100% !important;}
   #batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
   .bars .row {grid-template-columns: 7.2rem 1fr 3.6rem;}
 }

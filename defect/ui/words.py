@@ -105,8 +105,8 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
 
 
 LEGEND = (
-    '<div class="legend"><span>Colour, in multiples of the normal limit:</span><span>0.6</span>'
-    '<span class="bar"></span><span>2.0</span><span>· white line: over the threshold</span></div>'
+    '<div class="legend"><span>Multiples of the normal limit:</span><span class="scale">0.6'
+    '<span class="bar"></span>2.0</span><span>White line: over the threshold</span></div>'
 )
 
 
