@@ -16,9 +16,11 @@ from defect.weights import WeightsError
 
 def main() -> None:
     """Starts the app; a problem is told in one sentence."""
+    port = os.environ.get("GRADIO_SERVER_PORT")
     try:
-        demo = build_demo()
-        demo.queue(max_size=64, default_concurrency_limit=4).launch(
+        build_demo().queue(max_size=64, default_concurrency_limit=4).launch(
+            # Gradio alone would move on to the next port without a word.
+            server_port=int(port) if port else None,
             theme=build_theme(),
             css=CSS,
             max_file_size="64mb",
@@ -28,7 +30,8 @@ def main() -> None:
     except WeightsError as error:
         sys.exit(f"defect: {error}")
     except OSError as error:
-        sys.exit(f"defect: {error} Set GRADIO_SERVER_PORT to a free port and start again.")
+        reason = str(error).partition(". ")[0]
+        sys.exit(f"defect: {reason}. Set GRADIO_SERVER_PORT to a free port and start again.")
 
 
 if __name__ == "__main__":

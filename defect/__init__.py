@@ -1,11 +1,13 @@
 """Defect detection on photos of industrial products.
 
-from defect import load
-inspect = load("dae", "bottle")
-result = inspect("photo.jpg")
-result.score, result.defective, result.mask
+In short:
 
-load("cnn")("steel.jpg").probabilities
+    from defect import load
+    inspect = load("dae", "bottle")
+    result = inspect("photo.jpg")
+    result.score, result.defective, result.mask
+
+    load("cnn")("steel.jpg").probabilities
 """
 
 from __future__ import annotations

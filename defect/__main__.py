@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "categories", nargs="*", metavar="CATEGORY", help="folders in --data; none for cnn"
     )
-    train.add_argument("--epochs", type=int, help="default: 40, or 24 for cnn")
+    train.add_argument("--epochs", type=int, help="default: 40, or 48 for cnn")
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     _add_data(train)
     _add_weights(train)
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("folder", type=Path)
     synthesize.add_argument("categories", nargs="*", metavar="CATEGORY", help="default: all four")
     synthesize.add_argument("--seed", type=int, default=0, help="default: 0")
+    synthesize.add_argument("--examples", action="store_true", help="the app's examples instead")
     synthesize.set_defaults(run=_synthesize)
     return parser
 
@@ -181,6 +182,10 @@ def _results(options: argparse.Namespace) -> int:
 def _synthesize(options: argparse.Namespace) -> int:
     from defect.datasets import synthetic
 
+    if options.examples:
+        synthetic.write_examples(options.folder)
+        print("Rendered the app's examples.")
+        return 0
     chosen = options.categories or list(synthetic.CATEGORIES)
     synthetic.write_dataset(options.folder, chosen, seed=options.seed)
     print(f"Rendered {', '.join(chosen)} in MVTec AD layout.")

@@ -26,7 +26,7 @@ KEPT_SIDE = 2048
 """Longer pictures are reduced to about this side: eight times what a network sees."""
 NETWORK_SIDE = 256
 
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "GIF", "WEBP", "TIFF")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 _READABLE = "PNG, JPEG, BMP, WebP, TIFF or GIF"
 _DAMAGED = (
     OSError,

@@ -122,7 +122,7 @@ def test_write_dataset_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     write_dataset(tmp_path)
     for category in CATEGORIES:
         mine = [call for call in calls if call[0] == category]
-        assert sum(call[2] == "good" for call in mine) == 120 + 30
+        assert sum(call[2] == "good" for call in mine) == 300 + 30
         assert all(sum(call[2] == name for call in mine) == 15 for name in DEFECTS[category])
         # No part is seen both in training and in the test.
         assert len({call[1] for call in mine}) == len(mine)

@@ -1,9 +1,11 @@
 """The MVTec AD folder layout (Bergmann et al., CVPR 2019), also used by the rendered categories.
 
-<root>/<category>/train/good/*            defect-free photos
-<root>/<category>/test/good/*             defect-free photos
-<root>/<category>/test/<defect>/*         photos of one defect type
-<root>/<category>/ground_truth/<defect>/<stem>_mask.png      optional
+In a folder of categories:
+
+    <root>/<category>/train/good/*            defect-free photos
+    <root>/<category>/test/good/*             defect-free photos
+    <root>/<category>/test/<defect>/*         photos of one defect type
+    <root>/<category>/ground_truth/<defect>/<stem>_mask.png      optional
 """
 
 from __future__ import annotations

@@ -27,17 +27,17 @@ def endpoints() -> None:
 
 
 def _autoencoder() -> None:
-    photo = photo_input(label="photo")
+    sent = photo_input(label="photo")
     model = gr.Textbox("dae", label="model: cae, vae or dae")
     category = gr.Textbox(catalogue.DEFAULT_CATEGORY, label="category: see /models")
     threshold = gr.Number(1.0, label="threshold: multiples of the normal limit")
 
     def predict_autoencoder(
-        path: str | None, model: str, category: str, threshold: float
+        photo: str | None, model: str, category: str, threshold: float
     ) -> tuple[Any, ...]:
         """Inspects one photo: verdict, scores, pictures."""
         try:
-            result = catalogue.inspector(model, category)(_given(path)).at(threshold)
+            result = catalogue.inspector(model, category)(_given(photo)).at(threshold)
         except (ImageError, WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         details = {
@@ -61,7 +61,7 @@ def _autoencoder() -> None:
 
     gr.Button().click(
         predict_autoencoder,
-        [photo, model, category, threshold],
+        [sent, model, category, threshold],
         [
             gr.Checkbox(label="defective"),
             gr.Number(label="score (multiple of the normal limit)"),
@@ -79,10 +79,10 @@ def _autoencoder() -> None:
 
 
 def _cnn() -> None:
-    def predict_cnn(path: str | None) -> tuple[Any, ...]:
+    def predict_cnn(photo: str | None) -> tuple[Any, ...]:
         """Names the defect on a steel surface."""
         try:
-            result = catalogue.classifier()(_given(path))
+            result = catalogue.classifier()(_given(photo))
         except (ImageError, WeightsError) as error:
             raise gr.Error(str(error)) from error
         details = {"notes": list(result.notes), "weights": dataclasses.asdict(result.weights)}
@@ -112,11 +112,11 @@ def _cnn() -> None:
 
 def _batch() -> None:
     def predict_batch(
-        paths: list[str] | None, model: str, category: str, threshold: float
+        photos: list[str] | None, model: str, category: str, threshold: float
     ) -> tuple[Any, ...]:
         """Inspects up to 200 photos of one category."""
         try:
-            batch = inspect_files(paths or [], model, category, threshold)
+            batch = inspect_files(photos or [], model, category, threshold)
         except (WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         rows = batch.rows()

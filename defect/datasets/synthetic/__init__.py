@@ -34,6 +34,7 @@ __all__ = [
     "render",
     "render_steel",
     "write_dataset",
+    "write_examples",
     "write_steel",
 ]
 
@@ -55,6 +56,7 @@ DEFECTS: dict[str, tuple[str, ...]] = {
 # A defect outside this share of the picture is drawn again elsewhere.
 SMALLEST, LARGEST = 0.002, 0.075
 ATTEMPTS = 8
+EXAMPLE_SEED = 900_000
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def write_dataset(
     root: Path,
     categories: Sequence[str] = CATEGORIES,
     *,
-    train: int = 120,
+    train: int = 300,
     good: int = 30,
     defective: int = 15,
     seed: int = 0,
@@ -184,3 +186,23 @@ def write_steel(root: Path, *, per_class: int = 60, seed: int = 0) -> None:
         for k in range(per_class):
             picture = render_steel(class_name, seed * 1_000_003 + k)
             _save(picture, Path(root) / class_name / f"{class_name}_{k + 1}.png")
+
+
+def write_examples(root: Path) -> None:
+    """Write the app's examples: root/<category>/<defect>.jpg and root/rendered_steel/<class>_1.jpg.
+
+    Their seeds are far from those of `write_dataset` and of the classifier's training.
+    """
+    for i, category in enumerate(CATEGORIES):
+        for k, defect in enumerate(("good", *DEFECTS[category])):
+            picture = render(category, EXAMPLE_SEED + 10 * i + k, defect).image
+            _save_jpeg(picture, Path(root) / category / f"{defect}.jpg")
+    for class_name in STEEL_CLASSES:
+        for k in (1, 2):
+            picture = render_steel(class_name, k)
+            _save_jpeg(picture, Path(root) / "rendered_steel" / f"{class_name}_{k}.jpg")
+
+
+def _save_jpeg(array: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, quality=92)

@@ -1,0 +1,94 @@
+"""Shared by all tests: a tiny rendered data set, weights trained on it, and the real photos."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+TINY = "rendered_cap"
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One rendered category: 20 training, 4 good and 3×2 defective test photos."""
+    from defect.datasets import synthetic
+
+    root = tmp_path_factory.mktemp("data")
+    synthetic.write_dataset(root, [TINY], train=20, good=4, defective=2, seed=7)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder with a CAE trained for one epoch: fit for plumbing, not for verdicts."""
+    from defect.training import run
+    from defect.training.autoencoder import Recipe
+
+    folder = tmp_path_factory.mktemp("weights")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "RUNS_FOLDER", tmp_path_factory.mktemp("runs"))
+        run.train_and_save("cae", TINY, tiny_data, folder, Recipe(epochs=1))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real photos; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("DEFECT_DATA") or ROOT / "../shared/data")
+    if not (folder / "mvtec").is_dir():
+        pytest.skip("no real photos here: set DEFECT_DATA to a folder with mvtec/ and neu/")
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`python app.py` as a visitor starts it, on a free port; stopped at the end."""
+    port = free_port()
+    log = tmp_path_factory.mktemp("app") / "log.txt"
+    environment = os.environ | {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(log.parent / "gradio"),
+    }
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/", process, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            pytest.fail(f"The app stopped while starting:\n{log.read_text()}")
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"The app did not answer in two minutes:\n{log.read_text()}")

@@ -1,0 +1,188 @@
+"""The running app, asked as programs ask it: through `gradio_client`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from defect import load
+from tests.conftest import EXAMPLES
+
+CAP = EXAMPLES / "rendered_cap"
+STEEL = EXAMPLES / "rendered_steel"
+
+
+@pytest.fixture(scope="module")
+def client(app_url: str) -> Iterator[Client]:
+    yield Client(app_url, verbose=False)
+
+
+def ask(client: Client, photo: Any, *rest: Any) -> tuple[Any, ...]:
+    given = handle_file(str(photo)) if photo is not None else None
+    answer = client.predict(given, *rest, api_name="/predict_autoencoder")
+    assert isinstance(answer, tuple)
+    return answer
+
+
+def test_endpoints_are_named_typed_and_labelled(client: Client) -> None:
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert set(named) == {
+        "/predict_autoencoder",
+        "/predict_cnn",
+        "/predict_batch",
+        "/models",
+        "/health",
+    }
+    for endpoint in named.values():
+        for value in endpoint["parameters"] + endpoint["returns"]:
+            assert value["label"]
+            assert value["type"]
+    assert [p["parameter_name"] for p in named["/predict_autoencoder"]["parameters"]] == [
+        "photo",
+        "model",
+        "category",
+        "threshold",
+    ]
+
+
+def test_health_and_models(client: Client) -> None:
+    assert client.predict(api_name="/health")["status"] == "ok"
+    listed = client.predict(api_name="/models")
+    pairs = {(row["model"], row["category"]) for row in listed}
+    assert {("cnn", "neu"), ("vae", "bottle"), ("cae", "rendered_cap")} <= pairs
+    assert all(len(row["sha256"]) == 64 and row["expects"] for row in listed)
+
+
+def test_an_inspection_is_what_the_library_says(client: Client) -> None:
+    defective, score, limit, thesis, overlay, rebuilt, mask, details = ask(
+        client, CAP / "chip.jpg", "cae", "rendered_cap", 1.0
+    )
+    expected = load("cae", "rendered_cap")(CAP / "chip.jpg")
+    assert defective is True
+    assert limit == 1.0
+    assert score == pytest.approx(expected.score, rel=1e-3)
+    assert thesis == pytest.approx(expected.thesis_score, rel=1e-3)
+    with Image.open(overlay) as picture:
+        assert picture.size == (320, 320)
+    with Image.open(rebuilt) as picture:
+        difference = np.asarray(picture.convert("RGB"), float) - expected.reconstruction
+    assert np.abs(difference).mean() < 1
+    with Image.open(mask) as picture:
+        assert np.array_equal(np.asarray(picture.convert("L")) > 0, expected.mask)
+    assert details["weights"]["sha256"] == expected.weights.sha256
+
+
+def test_the_threshold_decides(client: Client) -> None:
+    low = ask(client, CAP / "good.jpg", "cae", "rendered_cap", 0.3)
+    high = ask(client, CAP / "good.jpg", "cae", "rendered_cap", 1.0)
+    assert (low[0], high[0]) == (True, False)
+    assert low[1] == high[1]
+
+
+def test_steel(client: Client) -> None:
+    name, confidence, probabilities, cam, details = client.predict(
+        handle_file(str(STEEL / "scratches_1.jpg")), api_name="/predict_cnn"
+    )
+    assert name == "scratches"
+    assert confidence == pytest.approx(probabilities["scratches"])
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert Path(cam).suffix in {".jpg", ".jpeg"}
+    assert details["weights"]["file"] == "cnn/neu.safetensors"
+
+
+def test_batch_keeps_going_past_a_bad_file(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "torn.png").write_bytes((CAP / "good.jpg").read_bytes()[:400])
+    paths = [CAP / "good.jpg", tmp_path / "torn.png", CAP / "chip.jpg"]
+    rows, table = client.predict(
+        [handle_file(str(path)) for path in paths],
+        "cae",
+        "rendered_cap",
+        1.0,
+        api_name="/predict_batch",
+    )
+    assert [(row["file"], row["verdict"]) for row in rows] == [
+        ("chip.jpg", "defective"),
+        ("good.jpg", "normal"),
+        ("torn.png", "not read"),
+    ]
+    with Path(table).open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["file"] for line in lines] == [row["file"] for row in rows]
+    assert "damaged" in lines[2]["note"]
+
+
+@pytest.mark.parametrize(
+    ("photo", "arguments", "words"),
+    [
+        ("chip.jpg", ("resnet", "bottle", 1.0), 'no model "resnet"'),
+        ("chip.jpg", ("cae", "teapot", 1.0), 'no category "teapot"'),
+        ("chip.jpg", ("cae", "../../secrets", 1.0), "no category"),
+        ("chip.jpg", ("vae", "rendered_cap", 1.0), "No VAE weights"),
+        ("chip.jpg", ("cae", "rendered_cap", -2.0), "above 0"),
+        (None, ("cae", "rendered_cap", 1.0), "no photo"),
+    ],
+)
+def test_bad_requests_are_answered_in_words(
+    client: Client, photo: str | None, arguments: tuple[Any, ...], words: str
+) -> None:
+    with pytest.raises(AppError, match=words) as caught:
+        ask(client, CAP / photo if photo else None, *arguments)
+    _plain(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("notes.png", b"just some text, no picture", "not a picture"),
+        ("empty.jpg", b"", "empty"),
+        ("torn.jpg", (CAP / "good.jpg").read_bytes()[:3000], "damaged"),
+        ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+    ],
+)
+def test_bad_files_are_answered_in_words(
+    client: Client, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AppError, match=words) as caught:
+        ask(client, tmp_path / name, "cae", "rendered_cap", 1.0)
+    assert name in str(caught.value)
+    _plain(str(caught.value))
+    with pytest.raises(AppError, match=words):
+        client.predict(handle_file(str(tmp_path / name)), api_name="/predict_cnn")
+
+
+def test_batches_have_bounds(client: Client) -> None:
+    with pytest.raises(AppError, match="no photos yet"):
+        client.predict([], "cae", "rendered_cap", 1.0, api_name="/predict_batch")
+
+
+def test_files_of_the_server_stay_there(client: Client, app_url: str) -> None:
+    """A path that was not uploaded is refused, even of a file that exists."""
+    secret = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+    answer = httpx.post(
+        f"{app_url}/gradio_api/call/predict_autoencoder",
+        json={"data": [secret, "cae", "rendered_cap", 1.0]},
+        timeout=20,
+    )
+    if answer.status_code == 200:
+        event = json.loads(answer.text)["event_id"]
+        told = httpx.get(f"{app_url}/gradio_api/call/predict_autoencoder/{event}", timeout=20).text
+        assert "event: error" in told
+        assert "score" not in told
+
+
+def _plain(text: str) -> None:
+    """For people: a sentence, no trace and no folder of the server."""
+    assert "Traceback" not in text
+    assert "/tmp" not in text
+    assert ".py" not in text
