@@ -15,7 +15,7 @@ import torch
 
 from defect import scoring, weights
 from defect.images import Photo, Source, network_input, read_photo, thumbnail
-from defect.networks import MODELS, Autoencoder, ModelName, build_autoencoder
+from defect.networks import MODELS, Autoencoder, ModelName, build_autoencoder, fold_batch_norm
 from defect.scoring import Calibration
 from defect.weights import WEIGHTS_FOLDER, Metadata, NotAvailable, WeightsError, WeightsSource
 
@@ -154,6 +154,7 @@ def load_inspector(model: str, category: str, folder: Path = WEIGHTS_FOLDER) -> 
         raise WeightsError(
             f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."
         ) from error
+    network = fold_batch_norm(network.eval())
     return Inspector(network, calibration, content.metadata, content.source)
 
 

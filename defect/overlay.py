@@ -6,6 +6,8 @@ range: a perfect part looks calm. The threshold moves the contour, not the colou
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image
@@ -23,14 +25,26 @@ _TABLE = np.stack(
     + [255 * np.interp(_LEVELS, _STOPS, _OPACITY)],
     axis=1,
 ).astype(np.uint8)
+_MARGIN = 6
+"""Pixels of the map around what is drawn: room for its soft edge and the contour."""
 _ERROR_END = 1.0
 """Root of E at the top of the error scale: one standard deviation of ImageNet pixels."""
 
 
 def heat(anomaly_map: np.ndarray) -> np.ndarray:
     """H×W multiples of the normal limit → H×W×4 uint8, transparent where normal."""
-    share = (anomaly_map - SCALE_START) / (SCALE_END - SCALE_START)
-    return _TABLE[(share.clip(0, 1) * 255).astype(np.uint8)]
+    return _coloured(_scale_steps(anomaly_map))
+
+
+def _scale_steps(anomaly_map: np.ndarray) -> np.ndarray:
+    """H×W multiples of the normal limit → H×W uint8 positions on the colour scale."""
+    share = (anomaly_map - SCALE_START) * (255 / (SCALE_END - SCALE_START))
+    return share.clip(0, 255).astype(np.uint8)
+
+
+def _coloured(steps: np.ndarray) -> np.ndarray:
+    """H×W positions on the scale → H×W×4, looked up as whole pixels."""
+    return _TABLE.view(np.uint32)[:, 0][steps][..., None].view(np.uint8)
 
 
 def draw_overlay(photo: np.ndarray, anomaly_map: np.ndarray, threshold: float = 1.0) -> np.ndarray:
@@ -44,16 +58,43 @@ def draw_overlay(photo: np.ndarray, anomaly_map: np.ndarray, threshold: float = 
     Returns:
         H×W×3 uint8, a new array.
     """
-    height, width = photo.shape[:2]
-    image = Image.fromarray(photo)
-    if anomaly_map.max() > SCALE_START:
-        layer = Image.fromarray(heat(anomaly_map))
-        layer = layer.resize((width, height), Image.Resampling.BILINEAR)
-        image.paste(layer, mask=layer.getchannel("A"))
-    drawn = np.array(image)
+    drawn = photo.copy()
+    window = _window(anomaly_map, min(SCALE_START, threshold), photo.shape)
+    if window is None:
+        return drawn
+    # Only the part with something to draw is worth any work; `part` is a view into `drawn`.
+    rows, columns, box = window
+    part = drawn[rows, columns]
+    size = (part.shape[1], part.shape[0])
+    steps = Image.fromarray(_scale_steps(anomaly_map))
+    steps = steps.resize(size, Image.Resampling.BILINEAR, box)
+    layer = Image.fromarray(_coloured(np.asarray(steps)))
+    # Pillow reads a window of a larger array row by row, and slowly.
+    image = Image.fromarray(np.ascontiguousarray(part))
+    image.paste(layer, mask=layer.getchannel("A"))
+    part[:] = np.asarray(image)
     if anomaly_map.max() >= threshold:
-        _draw_contour(drawn, anomaly_map, threshold)
+        _draw_contour(part, anomaly_map, threshold, box, max(photo.shape))
     return drawn
+
+
+def _window(
+    anomaly_map: np.ndarray, level: float, shape: tuple[int, ...]
+) -> tuple[slice, slice, tuple[float, float, float, float]] | None:
+    """Where the map exceeds `level`, with a margin: rows and columns of a photo of that shape, and
+    the same box (left, upper, right, lower) in the map. `None` where it does not."""
+    found = anomaly_map >= level
+    sides = []
+    for axis, length in ((1, shape[0]), (0, shape[1])):
+        places = np.flatnonzero(found.any(axis))
+        if not len(places):
+            return None
+        scale = length / found.shape[1 - axis]
+        start = max(int((places[0] - _MARGIN) * scale), 0)
+        stop = min(math.ceil((places[-1] + 1 + _MARGIN) * scale), length)
+        sides.append((slice(start, stop), start / scale, stop / scale))
+    (rows, upper, lower), (columns, left, right) = sides
+    return rows, columns, (left, upper, right, lower)
 
 
 def draw_error(error: np.ndarray) -> np.ndarray:
@@ -74,27 +115,37 @@ def draw_cam(photo: np.ndarray, cam: np.ndarray) -> np.ndarray:
     return np.array(image)
 
 
-def colour_scale(width: int = 280, height: int = 14) -> np.ndarray:
-    """The legend of `heat` on light grey: height×width×3 uint8, from 0.6 to 2.0 limits."""
-    row = heat(np.linspace(SCALE_START, SCALE_END, width)[None])
-    picture = Image.new("RGB", (width, 1), (222, 222, 222))
-    layer = Image.fromarray(row)
-    picture.paste(layer, mask=layer.getchannel("A"))
-    return np.array(picture.resize((width, height)))
-
-
-def _draw_contour(pixels: np.ndarray, anomaly_map: np.ndarray, threshold: float) -> None:
-    """Draws in place a white line with a dark rim along the map's level `threshold`."""
-    height, width = pixels.shape[:2]
+def _draw_contour(
+    pixels: np.ndarray,
+    anomaly_map: np.ndarray,
+    threshold: float,
+    box: tuple[float, float, float, float],
+    photo_side: int,
+) -> None:
+    """Draws in place a white line with a dark rim where the map's `box` passes `threshold`."""
     # 8 bits around the level are enough to place a line, and resize in a fraction of the time.
     level = np.clip(128 + (anomaly_map - threshold) * 300, 0, 255).astype(np.uint8)
-    smooth = Image.fromarray(level).resize((width, height), Image.Resampling.BILINEAR)
-    inside = np.asarray(smooth) >= 128
-    half = max(1, round(max(height, width) / 500))
-    outer = _grown(inside, half) ^ inside
-    inner = _grown(~inside, half) & inside
-    pixels[outer] = (20, 20, 20)
-    pixels[inner] = (255, 255, 255)
+    size = (pixels.shape[1], pixels.shape[0])
+    inside = np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BILINEAR, box)) >= 128
+    if not inside.any():
+        # A photo smaller than the map may step over the peak.
+        inside = _nearest(anomaly_map >= threshold, size, box)
+    half = max(1, round(photo_side / 500))
+    pixels[_grown(inside, half) ^ inside] = 20
+    pixels[_grown(~inside, half) & inside] = 255
+
+
+def _nearest(
+    mask: np.ndarray, size: tuple[int, int], box: tuple[float, float, float, float]
+) -> np.ndarray:
+    """h×w bool at another size, where every pixel of the mask stays visible."""
+    left, upper, right, lower = box
+    rows, columns = np.nonzero(mask)
+    found = np.zeros((size[1], size[0]), bool)
+    y = ((rows + 0.5 - upper) / (lower - upper) * size[1]).astype(int).clip(0, size[1] - 1)
+    x = ((columns + 0.5 - left) / (right - left) * size[0]).astype(int).clip(0, size[0] - 1)
+    found[y, x] = True
+    return found
 
 
 def _grown(mask: np.ndarray, steps: int) -> np.ndarray:

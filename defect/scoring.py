@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class Look:
     error: Tensor
     """N×256×256: the thesis's E, not smoothed."""
     features: Tensor
-    """N×480×32×32: the four encoder stages, averaged onto one grid."""
+    """N×1024×480: the four encoder stages, averaged onto one grid of 32×32 places."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def look(network: Autoencoder, pixels: Tensor) -> Look:
     output = network.decode(network.to_mean(x.flatten(1)) if isinstance(network, VAE) else x)
     error = (normalised - output).square_().mean(1)
     reconstruction = network.denormalise(output).clamp_(0, 1)
-    return Look(reconstruction, error, torch.cat([_to_grid(stage) for stage in stages], 1))
+    return Look(reconstruction, error, torch.cat([_to_grid(stage) for stage in stages], 2))
 
 
 def anomaly_maps(calibration: Calibration, seen: Look) -> Tensor:
@@ -173,28 +174,39 @@ def combine(features: Tensor, error: Tensor) -> Tensor:
 
 
 def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
-    """N×480×32×32 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
+    """N×1024×480 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
     projected = project(features, calibration.projection) - calibration.feature_mean
     white = torch.einsum("pij,npj->npi", calibration.whitening, projected)
     distance = white.square().mean(2).sqrt()
-    maps = distance.view(-1, 1, GRID, GRID)
-    maps = F.interpolate(maps, scale_factor=256 // GRID, mode="bilinear", align_corners=False)
-    return smoothed(maps[:, 0])
+    spread = _grid_to_map()
+    return spread @ distance.view(-1, GRID, GRID) @ spread.T
 
 
 def project(features: Tensor, projection: Tensor) -> Tensor:
-    """N×480×32×32 → N×1024×40."""
-    return torch.einsum("ncp,ck->npk", features.flatten(2), projection)
+    """N×1024×480 → N×1024×40."""
+    return features @ projection
 
 
-def smoothed(maps: Tensor, sigma: float = SMOOTHING) -> Tensor:
-    """Gaussian blur of N×H×W maps, mirrored at the border."""
-    radius = round(3 * sigma)
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    padded = F.pad(maps.unsqueeze(1), (radius,) * 4, mode="reflect")
-    blurred = F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return blurred.squeeze(1)
+def smoothed(maps: Tensor) -> Tensor:
+    """Gaussian blur of N×256×256 maps (σ 4 pixels), mirrored at the border."""
+    blur = _blur()
+    return blur @ maps @ blur.T
+
+
+@lru_cache(maxsize=1)
+def _blur() -> Tensor:
+    """256×256: the blur of one row. Two products with it take a third of two convolutions."""
+    radius = round(3 * SMOOTHING)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / SMOOTHING) ** 2)
+    padded = F.pad(torch.eye(256).unsqueeze(1), (radius, radius), mode="reflect")
+    return F.conv1d(padded, (kernel / kernel.sum()).view(1, 1, -1)).squeeze(1).T.contiguous()
+
+
+@lru_cache(maxsize=1)
+def _grid_to_map() -> Tensor:
+    """256×32: a row of places stretched to pixels bilinearly, then blurred."""
+    stretched = F.interpolate(torch.eye(GRID).unsqueeze(1), size=256, mode="linear").squeeze(1)
+    return _blur() @ stretched.T
 
 
 def normal_limit(normal: Iterable[float]) -> float:
@@ -212,9 +224,17 @@ def normal_limit(normal: Iterable[float]) -> float:
 
 
 def _to_grid(stage: Tensor) -> Tensor:
-    """Averages (or, for the coarsest stage, interpolates) a stage onto the 32×32 grid."""
-    if stage.shape[-1] >= GRID:
-        # A 3×3 mean first lets a place see across its own border.
-        return F.adaptive_avg_pool2d(F.avg_pool2d(stage, 3, 1, 1), GRID)
-    near = F.avg_pool2d(stage, 3, 1, 1)
-    return F.interpolate(near, (GRID, GRID), mode="bilinear", align_corners=False)
+    """N×C×S×S → N×1024×C: a stage averaged (the coarsest: interpolated) onto the grid's places."""
+    pool = _pool(stage.shape[-1])
+    rows = pool @ stage.permute(0, 2, 3, 1).flatten(2)
+    return (pool @ rows.view(len(stage), GRID, stage.shape[-1], -1)).flatten(1, 2)
+
+
+@lru_cache(maxsize=4)
+def _pool(side: int) -> Tensor:
+    """32×side: what a row of places takes from a row of a stage."""
+    # A mean of three first lets a place see across its own border.
+    near = F.avg_pool1d(torch.eye(side).unsqueeze(1), 3, 1, 1)
+    if side >= GRID:
+        return F.adaptive_avg_pool1d(near, GRID).squeeze(1).T.contiguous()
+    return F.interpolate(near, GRID, mode="linear").squeeze(1).T.contiguous()

@@ -19,16 +19,15 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor, nn
+
+from defect.packing import SCALE_SUFFIX, pack, unpack
 
 SCHEMA_VERSION = 1
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 INDEX_NAME = "index.json"
 MAX_FILE_BYTES = 200 * 1024**2
 _HEADER_KEY = "defect"
-_EIGHT_BIT_ELEMENTS = 500_000
-_SCALE_SUFFIX = "::scale"
 _LFS_MAGIC = b"version https://git-lfs"
 
 
@@ -127,9 +126,9 @@ def save(
     """Writes `<folder>/<model>/<category>.safetensors` in one step and lists it in the index."""
     tensors: dict[str, Tensor] = {}
     for name, tensor in network.items():
-        tensors.update(_pack(f"network.{name}", tensor))
+        tensors.update(pack(f"network.{name}", tensor))
     for name, tensor in calibration.items():
-        tensors.update(_pack(f"calibration.{name}", tensor))
+        tensors.update(pack(f"calibration.{name}", tensor))
     header = {_HEADER_KEY: json.dumps(dataclasses.asdict(metadata), sort_keys=True)}
     data = safetensors.torch.save(tensors, header)
     relative = relative_path(metadata.model, metadata.category)
@@ -153,13 +152,18 @@ def read_index(folder: Path = WEIGHTS_FOLDER) -> list[IndexEntry]:
         return []
     try:
         document = json.loads(path.read_text("utf-8"))
-        version = document["schema_version"]
+        _check_version(document["schema_version"], f"weights/{INDEX_NAME}")
         entries = [IndexEntry(**entry) for entry in document["files"]]
-    except (ValueError, KeyError, TypeError) as error:
+        for entry in entries:
+            texts = (entry.file, entry.model, entry.category, entry.sha256)
+            if not (all(isinstance(t, str) for t in texts) and isinstance(entry.size, int)):
+                raise TypeError("an entry of another type")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, WeightsError):
+            raise
         raise WeightsError(
             f"weights/{INDEX_NAME} is damaged. Restore it from the repository."
         ) from error
-    _check_version(version, f"weights/{INDEX_NAME}")
     return sorted(entries, key=lambda e: e.file)
 
 
@@ -218,10 +222,17 @@ def parse(data: bytes, source: WeightsSource) -> Weights:
     groups: dict[str, dict[str, Tensor]] = {"network": {}, "calibration": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
-        if group not in groups:
+        packed = name.removesuffix(SCALE_SUFFIX)
+        if group not in groups or packed not in tensors:
             raise WeightsError(f'weights/{source.file} holds an unknown tensor "{name}".')
-        if not rest.endswith(_SCALE_SUFFIX):
-            groups[group][rest] = _unpack(tensor, tensors.get(name + _SCALE_SUFFIX))
+        if name == packed:
+            try:
+                groups[group][rest] = unpack(tensor, tensors.get(name + SCALE_SUFFIX))
+            except ValueError as error:
+                raise WeightsError(
+                    f'weights/{source.file} holds a damaged tensor "{name}": {error}. '
+                    f"Fetch it again."
+                ) from error
     return Weights(groups["network"], groups["calibration"], metadata, source)
 
 
@@ -231,6 +242,11 @@ def read_metadata(path: Path) -> Metadata:
     Raises:
         WeightsError: not a weights file of this project.
     """
+    if not path.is_file():
+        raise WeightsError(
+            f"weights/{path.parent.name}/{path.name} is listed in {INDEX_NAME} but absent. "
+            f"Fetch the file again."
+        )
     with path.open("rb") as file:
         start = file.read(8)
         length = int.from_bytes(start, "little")
@@ -261,33 +277,6 @@ def load_into(network: nn.Module, weights: Weights) -> None:
     network.load_state_dict(weights.network, strict=True)
 
 
-def as_stored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors as they will come back from a file: rounded to what it keeps of them."""
-    stored = {}
-    for name, tensor in tensors.items():
-        packed = _pack(name, tensor)
-        stored[name] = _unpack(packed[name], packed.get(name + _SCALE_SUFFIX))
-    return stored
-
-
-def _pack(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """Half precision; big matrices in 8 bits with a scale a row."""
-    tensor = tensor.detach().cpu().contiguous()
-    if not tensor.is_floating_point():
-        return {name: tensor}
-    if tensor.ndim == 2 and tensor.numel() > _EIGHT_BIT_ELEMENTS:
-        scale = tensor.abs().amax(1, keepdim=True).clamp_min(1e-12) / 127
-        codes = (tensor / scale).round().to(torch.int8)
-        return {name: codes, name + _SCALE_SUFFIX: scale.float()}
-    return {name: tensor.half()}
-
-
-def _unpack(tensor: Tensor, scale: Tensor | None) -> Tensor:
-    if scale is not None:
-        return tensor.float() * scale
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
 def _metadata_from_header(data: bytes, file: str) -> Metadata:
     try:
         length = int.from_bytes(data[:8], "little")
@@ -296,7 +285,9 @@ def _metadata_from_header(data: bytes, file: str) -> Metadata:
         _check_version(document["schema_version"], f"weights/{file}")
         training = Training(**document.pop("training"))
         return Metadata(training=training, **document)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, WeightsError):
+            raise
         raise WeightsError(
             f"weights/{file} has no readable metadata of this project. Fetch it again."
         ) from error
@@ -329,5 +320,8 @@ def _replace_file(path: Path, data: bytes) -> None:
     """Writes beside the target and renames, so that a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

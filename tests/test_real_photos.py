@@ -31,9 +31,9 @@ def test_held_out_good_photos_stay_calm(real_data: Path, model: str, category: s
     for photos in (held_out, good):
         results = inspect(photos)
         assert np.mean([result.defective for result in results]) <= 0.05
-        # Calm: nearly nothing of a good photo is coloured at all.
+        # Calm: of most good photos nearly nothing is coloured at all.
         coloured = [(result.anomaly_map > SCALE_START).mean() for result in results]
-        assert np.median(coloured) < 0.02
+        assert np.median(coloured) < 0.05
 
 
 @pytest.mark.parametrize("model", ["cae", "dae"])

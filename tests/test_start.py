@@ -63,7 +63,7 @@ def test_weights_that_cannot_be_used_are_told(tmp_path: Path, damage: str, words
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return start("-m", "defect", *arguments, **environment)
+    return start("-m", "defect", *arguments, cwd=ROOT, **environment)
 
 
 def test_inspect_prints_verdicts_and_writes_the_report(tmp_path: Path) -> None:

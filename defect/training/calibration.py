@@ -15,6 +15,7 @@ from torch import Tensor
 
 from defect import scoring
 from defect.networks import Autoencoder
+from defect.packing import as_stored
 from defect.scoring import (
     DIRECTIONS,
     FEATURE_CHANNELS,
@@ -24,7 +25,6 @@ from defect.scoring import (
     restore_calibration,
 )
 from defect.training.autoencoder import BRIGHTNESS_JITTER
-from defect.weights import as_stored
 
 _BATCH = 16
 _DIAGONAL_SHARE = 0.3
@@ -58,7 +58,8 @@ def fit_calibration(
     errors = torch.cat([s.error for s in seen])
     smooth = scoring.smoothed(errors)
     error_mean, error_spread = smooth.mean(0), smooth.std(0)
-    floor = _SPREAD_FLOOR * error_spread.mean()
+    # Photos that are all the same have no spread at all.
+    floor = (_SPREAD_FLOOR * error_spread.mean()).clamp_min(1e-6)
     calibration = Calibration(
         projection=projection,
         feature_mean=mean,
@@ -106,7 +107,7 @@ def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Look]:
 def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
     """Random orthonormal directions of the channels, each channel scaled to unit spread."""
     features = torch.cat([s.features for s in _looks(network, images)])
-    spread = (features - features.mean(0)).square().mean((0, 2, 3)).sqrt().clamp_min(1e-4)
+    spread = (features - features.mean(0)).square().mean((0, 1)).sqrt().clamp_min(1e-4)
     draw = torch.Generator().manual_seed(seed)
     directions = torch.linalg.qr(torch.randn(FEATURE_CHANNELS, DIRECTIONS, generator=draw))[0]
     # Rounded now, so that the Gaussian is fitted in the space a stored file will project to.

@@ -7,9 +7,10 @@ from pathlib import Path
 from defect.datasets import mvtec, synthetic
 from defect.datasets.samples import load_images
 from defect.networks import ModelName
+from defect.packing import as_stored
 from defect.training.autoencoder import Recipe, train_autoencoder
 from defect.training.calibration import fit_calibration
-from defect.weights import IndexEntry, Metadata, as_stored, relative_path, save
+from defect.weights import IndexEntry, Metadata, relative_path, save
 
 RUNS_FOLDER = Path("runs")
 

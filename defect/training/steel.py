@@ -21,10 +21,11 @@ from defect.datasets import neu, synthetic
 from defect.datasets.samples import load_images
 from defect.images import network_input
 from defect.networks import SteelCNN
+from defect.packing import as_stored
 from defect.scoring import to_tensor
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
-from defect.weights import IndexEntry, Metadata, Training, as_stored, save
+from defect.weights import IndexEntry, Metadata, Training, save
 
 RENDERED_A_CLASS = 40
 RENDERED_SEED = 10_000
