@@ -133,6 +133,10 @@ COSTLY = {name: BAD[name] for name in ("bomb_20000", "bomb_13000", "png_of_48_mb
     "palette_png": ("read", lambda folder: flat("P", 3, *WIDE)),
     "clear_palette_png": ("read", lambda folder: flat("P", 3, *WIDE, transparency=bytes(5))),
     "jpeg": ("read", lambda folder: flat("RGB", BLUE, kind="JPEG")),
+    "webp": ("read", lambda folder: flat("RGB", BLUE, 4000, 4000, kind="WEBP")),
+    "webp_too_large": ("16 megapixels", lambda folder: flat("RGB", BLUE, kind="WEBP")),
+    "cmyk_jpeg": ("read", lambda folder: flat("CMYK", (*BLUE, 9), 5000, 5000, **PROGRESSIVE)),
+    "tiff": ("read", lambda folder: flat("RGB", BLUE, 5000, 5000, kind="TIFF")),
     "wide_progressive_jpeg": ("read", lambda folder: flat("RGB", BLUE, *WIDE, **PROGRESSIVE)),
 }
 
