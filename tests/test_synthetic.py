@@ -18,6 +18,7 @@ from defect.datasets.synthetic import (
     write_dataset,
     write_steel,
 )
+from tests.conftest import EXAMPLES
 
 PAIRS = [(category, defect) for category in CATEGORIES for defect in DEFECTS[category]]
 
@@ -150,3 +151,15 @@ def test_unknown_names_are_explained(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no rendered category 'bolt'"):
         write_dataset(tmp_path, ["rendered_cap", "bolt"])
     assert not any(tmp_path.iterdir())
+
+
+def test_the_app_s_examples_are_what_this_module_renders(tmp_path: Path) -> None:
+    """No photo of a data set has slipped into examples/."""
+    synthetic.write_examples(tmp_path)
+    bundled = {path.relative_to(EXAMPLES) for path in EXAMPLES.rglob("*.*")}
+    assert bundled == {path.relative_to(tmp_path) for path in tmp_path.rglob("*.*")}
+    for name in bundled:
+        with Image.open(EXAMPLES / name) as ours, Image.open(tmp_path / name) as again:
+            difference = np.asarray(ours, np.int16) - np.asarray(again, np.int16)
+        # Another machine's arithmetic may move a pixel by a level before JPEG.
+        assert np.abs(difference).mean() < 1, name

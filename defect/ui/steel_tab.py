@@ -24,8 +24,8 @@ def steel_tab() -> None:
             gr.Markdown(
                 "A small CNN names the defect on a close-up of hot-rolled steel: **crazing, "
                 "inclusion, patches, pitted surface, rolled-in scale** or **scratches**. It always "
-                "answers with one of the six, also for a photo that shows none of them. The examples "
-                "are rendered by this project, not photographed.",
+                "answers with one of the six, also for a photo that shows none of them. The "
+                "examples are rendered by this project, not photographed.",
                 elem_classes="hint",
             )
             photo = photo_input(

@@ -94,7 +94,8 @@ gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .ma
 #batch-table {max-width: 100%; overflow-x: auto;}
 #examples .grid-container, #steel-examples .grid-container {
   grid-template-columns: repeat(4, minmax(0, 1fr)) !important;}
-#photo img, #overlay img, #steel-photo img, #steel-cam img {object-fit: contain !important; width: 100%; height: 100%;}
+#photo img, #overlay img, #steel-photo img, #steel-cam img {
+  object-fit: contain !important; width: 100%; height: 100%;}
 #verdict, #steel-verdict, #steel-bars, .html-container {padding: 0 !important;}
 @media (max-width: 640px) {
   .main.fillable {padding: 12px !important;}
