@@ -57,6 +57,6 @@ def test_steel_classifier_on_held_out_photos(real_data: Path) -> None:
     assert len(held_out) == 360
     results = load("cnn")([sample.path for sample in held_out])
     right = np.mean([r.label == s.kind for r, s in zip(results, held_out, strict=True)])
-    assert right >= 0.99
+    assert right >= 0.994
     stored = read_metadata(WEIGHTS_FOLDER / "cnn/neu.safetensors").test
     assert right == pytest.approx(stored["accuracy"], abs=0.003)

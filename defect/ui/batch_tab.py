@@ -17,6 +17,7 @@ from defect.images import ImageError, read_photo, thumbnail
 from defect.inspector import DEFAULT_LIMIT, Inspection
 from defect.overlay import draw_overlay
 from defect.report import DEFECTIVE, NOT_READ, Row, row_of, row_of_error, to_csv
+from defect.ui.picker import picker
 from defect.weights import WeightsError
 
 MAX_FILES = 200
@@ -88,26 +89,11 @@ def inspect_files(
 
 def batch_tab() -> None:
     """Builds the tab inside the caller's `gr.Tab`."""
-    known = catalogue.categories()
     first = catalogue.default_category()
     held = gr.State(None)
     with gr.Row():
         with gr.Column(scale=4, min_width=300):
-            with gr.Row():
-                category = gr.Dropdown(
-                    list(known),
-                    value=first.name,
-                    label="Category",
-                    min_width=150,
-                    elem_id="batch-category",
-                )
-                model = gr.Radio(
-                    [(m.upper(), m) for m in first.models],
-                    value=first.models[0],
-                    label="Model",
-                    min_width=150,
-                    elem_id="batch-model",
-                )
+            category, model = picker(first, "batch-")
             files = gr.File(
                 label=f"Photos (up to {MAX_FILES})",
                 file_count="multiple",
@@ -179,10 +165,6 @@ def batch_tab() -> None:
             return (gr.skip(),) * 4
         return _show(batch.at(limit))
 
-    def choose_category(name: str) -> gr.Radio:
-        models = catalogue.categories()[name].models
-        return gr.Radio(choices=[(m.upper(), m) for m in models], value=models[0])
-
     def take_examples(name: str) -> tuple[Any, ...]:
         examples = catalogue.categories()[name].examples
         if not examples:
@@ -193,27 +175,17 @@ def batch_tab() -> None:
         return [str(example.path) for example in examples]  # type: ignore[return-value]  # one output
 
     asked = [files, model, category, threshold]
-    run.click(
-        inspect_all,
-        asked,
-        shown,
-        api_visibility="private",
-        concurrency_limit=2,
-        concurrency_id="network",
-        show_progress_on=gallery,
-    )
-    sample.click(take_examples, category, files, api_visibility="private").success(
-        inspect_all,
-        asked,
-        shown,
-        api_visibility="private",
-        concurrency_limit=2,
-        concurrency_id="network",
-        show_progress_on=gallery,
-    )
-    category.input(
-        choose_category, category, model, api_visibility="private", show_progress="hidden"
-    )
+    examples_taken = sample.click(take_examples, category, files, api_visibility="private")
+    for start in (run.click, examples_taken.success):
+        start(
+            inspect_all,
+            asked,
+            shown,
+            api_visibility="private",
+            concurrency_limit=2,
+            concurrency_id="network",
+            show_progress_on=gallery,
+        )
     threshold.release(
         judge,
         [held, threshold],

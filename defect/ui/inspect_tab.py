@@ -12,6 +12,7 @@ from defect.inspector import DEFAULT_LIMIT, Inspection
 from defect.overlay import draw_error, draw_overlay
 from defect.ui import words
 from defect.ui.photo_input import photo_input
+from defect.ui.picker import example_gallery, gallery_items, picker
 from defect.weights import WeightsError
 
 PROMPT = "Click an example below, or upload a photo of the kind described."
@@ -19,28 +20,11 @@ PROMPT = "Click an example below, or upload a photo of the kind described."
 
 def inspect_tab() -> None:
     """Builds the tab inside the caller's `gr.Tab`."""
-    known = catalogue.categories()
     first = catalogue.default_category()
     shown = gr.State(None)
     with gr.Row():
         with gr.Column(scale=5, min_width=300):
-            with gr.Row():
-                category = gr.Dropdown(
-                    list(known),
-                    value=first.name,
-                    label="Category",
-                    scale=3,
-                    min_width=110,
-                    elem_id="category",
-                )
-                model = gr.Radio(
-                    _model_choices(first),
-                    value=first.models[0],
-                    label="Model",
-                    scale=4,
-                    min_width=150,
-                    elem_id="model",
-                )
+            category, model = picker(first)
             expects = gr.Markdown(words.expectation(first), elem_classes="hint")
             photo = photo_input(
                 label="Photo",
@@ -49,19 +33,7 @@ def inspect_tab() -> None:
                 elem_id="photo",
                 buttons=["fullscreen"],
             )
-            examples = gr.Gallery(
-                _gallery(first),
-                label="Examples (rendered)",
-                show_label=False,
-                columns=4,
-                height="auto",
-                allow_preview=False,
-                object_fit="cover",
-                interactive=False,
-                elem_id="examples",
-                visible=bool(first.examples),
-                buttons=[],
-            )
+            examples = example_gallery(first.examples, "examples")
         with gr.Column(scale=6, min_width=300):
             card = gr.HTML(words.waiting(PROMPT), elem_id="verdict", padding=False)
             overlay = gr.Image(
@@ -136,9 +108,10 @@ def inspect_tab() -> None:
     def choose_category(name: str) -> tuple[Any, ...]:
         chosen = catalogue.categories()[name]
         return (
-            gr.Radio(choices=_model_choices(chosen), value=chosen.models[0]),
             words.expectation(chosen),
-            gr.Gallery(_gallery(chosen), visible=bool(chosen.examples), selected_index=None),
+            gr.Gallery(
+                gallery_items(chosen.examples), visible=bool(chosen.examples), selected_index=None
+            ),
             None,
             _origin(chosen.models[0], name),
         )
@@ -147,16 +120,8 @@ def inspect_tab() -> None:
         return str(catalogue.categories()[name].examples[event.index].path)
 
     asked = [photo, model, category, threshold]
-    photo.change(
-        look,
-        asked,
-        result,
-        api_visibility="private",
-        show_progress="minimal",
-        concurrency_limit=2,
-        concurrency_id="network",
-    )
-    model.input(
+    gr.on(
+        [photo.change, model.input],
         look,
         asked,
         result,
@@ -169,23 +134,15 @@ def inspect_tab() -> None:
     category.input(
         choose_category,
         category,
-        [model, expects, examples, photo, origin],
+        [expects, examples, photo, origin],
         api_visibility="private",
         show_progress="hidden",
     )
     examples.select(
         choose_example, category, photo, api_visibility="private", show_progress="hidden"
     )
-    threshold.input(
-        judge,
-        [shown, *asked],
-        result,
-        api_visibility="private",
-        show_progress="hidden",
-        trigger_mode="always_last",
-        concurrency_limit=8,
-    )
-    threshold.release(
+    gr.on(
+        [threshold.input, threshold.release],
         judge,
         [shown, *asked],
         result,
@@ -202,14 +159,6 @@ def _nothing(card: str) -> tuple[Any, ...]:
 
 def _overlay(inspection: Inspection) -> Any:
     return draw_overlay(inspection.photo, inspection.anomaly_map, inspection.limit)
-
-
-def _model_choices(category: catalogue.Category) -> list[tuple[str, str]]:
-    return [(model.upper(), model) for model in category.models]
-
-
-def _gallery(category: catalogue.Category) -> list[tuple[str, str]]:
-    return [(str(example.path), example.caption) for example in category.examples]
 
 
 def _origin(model: str, category: str) -> str:

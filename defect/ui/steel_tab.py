@@ -11,6 +11,7 @@ from defect.images import ImageError
 from defect.overlay import draw_cam
 from defect.ui import words
 from defect.ui.photo_input import photo_input
+from defect.ui.picker import example_gallery
 from defect.weights import WeightsError
 
 PROMPT = "Click an example, or upload a close-up of a hot-rolled steel surface."
@@ -35,18 +36,7 @@ def steel_tab() -> None:
                 elem_id="steel-photo",
                 buttons=["fullscreen"],
             )
-            gallery = gr.Gallery(
-                [(str(e.path), e.caption) for e in examples],
-                columns=4,
-                height="auto",
-                label="Examples (rendered)",
-                show_label=False,
-                allow_preview=False,
-                object_fit="cover",
-                interactive=False,
-                elem_id="steel-examples",
-                buttons=[],
-            )
+            gallery = example_gallery(examples, "steel-examples")
         with gr.Column(scale=6, min_width=300):
             card = gr.HTML(words.waiting(PROMPT), elem_id="steel-verdict", padding=False)
             bars = gr.HTML(elem_id="steel-bars", padding=False)

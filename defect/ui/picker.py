@@ -1,0 +1,68 @@
+"""The category and model pickers, and the examples to click, as the tabs share them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import gradio as gr
+
+from defect import catalogue
+from defect.catalogue import Category, Example
+
+
+def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
+    """Category and model side by side; the models offered follow the category.
+
+    Args:
+        first: chosen at the start.
+        prefix: of the elements' ids, `category` and `model`.
+    """
+    with gr.Row():
+        category = gr.Dropdown(
+            list(catalogue.categories()),
+            value=first.name,
+            label="Category",
+            scale=3,
+            min_width=110,
+            elem_id=f"{prefix}category",
+        )
+        model = gr.Radio(
+            _models(first),
+            value=first.models[0],
+            label="Model",
+            scale=4,
+            min_width=150,
+            elem_id=f"{prefix}model",
+        )
+
+    def choose(name: str) -> gr.Radio:
+        chosen = catalogue.categories()[name]
+        return gr.Radio(choices=_models(chosen), value=chosen.models[0])
+
+    category.input(choose, category, model, api_visibility="private", show_progress="hidden")
+    return category, model
+
+
+def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:
+    """Examples in a row of four; hidden where there are none."""
+    return gr.Gallery(
+        gallery_items(examples),
+        label="Examples (rendered)",
+        show_label=False,
+        columns=4,
+        height="auto",
+        allow_preview=False,
+        object_fit="cover",
+        interactive=False,
+        elem_id=element,
+        visible=bool(examples),
+        buttons=[],
+    )
+
+
+def gallery_items(examples: Sequence[Example]) -> list[tuple[str, str]]:
+    return [(str(example.path), example.caption) for example in examples]
+
+
+def _models(category: Category) -> list[tuple[str, str]]:
+    return [(model.upper(), model) for model in category.models]
