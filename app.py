@@ -9,6 +9,7 @@ import sys
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui import build_demo
 from defect.ui.theme import CSS, build_theme
 from defect.weights import WeightsError
@@ -24,14 +25,14 @@ def main() -> None:
             theme=build_theme(),
             css=CSS,
             max_file_size="64mb",
-            state_session_capacity=200,
+            allowed_paths=[str(EXAMPLES_FOLDER)],
             footer_links=["api", "settings"],
         )
     except WeightsError as error:
         sys.exit(f"defect: {error}")
-    except OSError as error:
-        reason = str(error).partition(". ")[0]
-        sys.exit(f"defect: {reason}. Set GRADIO_SERVER_PORT to a free port and start again.")
+    except (OSError, ValueError) as error:
+        advice = "Set GRADIO_SERVER_PORT to a free port and start again." if port else ""
+        sys.exit(f"defect: {str(error).partition('. ')[0]}. {advice}")
 
 
 if __name__ == "__main__":

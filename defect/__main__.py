@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from defect.datasets.samples import IMAGE_SUFFIXES, DataError
+from defect.datasets.samples import DataError
 from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index, read_metadata
 
 
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"defect: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ndefect: stopped. A training goes on where it was if you run it again.")
+        print("\ndefect: stopped. (A training goes on where it was if you run it again.)")
         return 130
 
 
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "categories", nargs="*", metavar="CATEGORY", help="folders in --data; none for cnn"
     )
-    train.add_argument("--epochs", type=int, help="default: 40, or 48 for cnn")
+    train.add_argument("--epochs", type=_positive, help="default: 40, or 48 for cnn")
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     _add_data(train)
     _add_weights(train)
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_weights(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
-    inspect = commands.add_parser("inspect", help="inspect photos; exit 2 if one is defective")
+    inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
     inspect.add_argument("model", choices=["cae", "vae", "dae"])
     inspect.add_argument("category")
     inspect.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="files or folders")
@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("--examples", action="store_true", help="the app's examples instead")
     synthesize.set_defaults(run=_synthesize)
     return parser
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +112,8 @@ def _train(options: argparse.Namespace) -> int:
 
     data = _data(options)
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
+    if options.model == "cnn" and options.categories:
+        raise DataError("The classifier has no categories: python -m defect train cnn --data DIR")
     if options.model == "cnn":
         recipe = steel.SteelRecipe(**chosen)
         entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
@@ -152,19 +160,26 @@ def _inspect(options: argparse.Namespace) -> int:
         if options.overlays:
             options.overlays.mkdir(parents=True, exist_ok=True)
             drawn = draw_overlay(result.photo, result.anomaly_map, result.limit)
-            Image.fromarray(drawn).save(options.overlays / f"{path.stem}_overlay.jpg", quality=92)
+            # Numbered, as photos of two folders may share a name.
+            target = options.overlays / f"{len(rows):04d}_{path.stem}.jpg"
+            Image.fromarray(drawn).save(target, quality=92)
     if options.csv:
         options.csv.write_text(to_csv(rows), encoding="utf-8")
     verdicts = {row.verdict for row in rows}
-    return 2 if "defective" in verdicts else 1 if "not read" in verdicts else 0
+    return 3 if "defective" in verdicts else 1 if "not read" in verdicts else 0
 
 
 def _photos(given: list[Path]) -> list[Path]:
     """Files as given, folders as the photos in them."""
+    from defect.images import SUFFIXES
+
     found: list[Path] = []
     for path in given:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found += [p for p in inside if p == path or p.suffix.lower() in IMAGE_SUFFIXES]
+        inside = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+        photos = [p for p in inside if p == path or p.suffix.lower() in SUFFIXES]
+        if len(photos) < len(inside):
+            print(f"{path.name}: {len(inside) - len(photos)} files skipped, not pictures by name.")
+        found += photos
     if not found:
         raise DataError("There are no photos in the folder given.")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,11 +12,21 @@ from defect.classifier import SteelClassifier
 from defect.datasets import synthetic
 from defect.inspector import Inspector
 from defect.networks import MODELS
-from defect.weights import NotAvailable, WeightsError, read_index
+from defect.weights import (
+    WEIGHTS_FOLDER,
+    Metadata,
+    NotAvailable,
+    WeightsError,
+    WeightsSource,
+    read_index,
+    read_metadata,
+)
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
+_LOADING = threading.Lock()
+"""Held while weights are looked up, so that two visitors do not load the same file twice."""
 _PREFERRED = ("dae", "cae", "vae")
 
 EXPECTED = {
@@ -120,16 +131,35 @@ def inspector(model: str, category: str) -> Inspector:
         raise NotAvailable(
             f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
         )
-    return _loaded(model, category)
+    with _LOADING:
+        return _loaded(model, category)
 
 
-@lru_cache(maxsize=1)
+def header(model: str, category: str) -> tuple[Metadata, WeightsSource]:
+    """What a weights file says of itself, without loading it.
+
+    Raises:
+        WeightsError: there is no such file, or its header is damaged.
+    """
+    for entry in read_index():
+        if (entry.model, entry.category) == (model, category):
+            source = WeightsSource("bundled", entry.file, entry.sha256, entry.size)
+            return read_metadata(WEIGHTS_FOLDER / entry.file), source
+    raise NotAvailable(f"There are no {model.upper()} weights for {category} here.")
+
+
 def classifier() -> SteelClassifier:
     """The loaded steel classifier.
 
     Raises:
         WeightsError: its weights are absent or must not be used.
     """
+    with _LOADING:
+        return _loaded_classifier()
+
+
+@lru_cache(maxsize=1)
+def _loaded_classifier() -> SteelClassifier:
     return load("cnn")
 
 

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 
 from defect import weights
-from defect.images import Photo, Source, network_input, read_photo, thumbnail
+from defect.images import Prepared, Source, prepare
 from defect.networks import SteelCNN
 from defect.scoring import to_tensor
 from defect.weights import WEIGHTS_FOLDER, Metadata, WeightsError, WeightsSource
 
-SHOWN_SIDE = 1024
 BATCH = 16
 
 
@@ -57,25 +56,27 @@ class SteelClassifier:
         self.source = source
 
     @overload
-    def __call__(self, photos: Source | Photo) -> Classification: ...
+    def __call__(self, photos: Source | Prepared) -> Classification: ...
     @overload
     def __call__(self, photos: list[Any]) -> list[Classification]: ...
-    def __call__(self, photos: Source | Photo | list[Any]) -> Classification | list[Classification]:
+    def __call__(
+        self, photos: Source | Prepared | list[Any]
+    ) -> Classification | list[Classification]:
         """Classifies one photo, or a list of them in batched passes.
 
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        if isinstance(photos, list):
-            read = [p if isinstance(p, Photo) else read_photo(p) for p in photos]
-            parts = (read[i : i + BATCH] for i in range(0, len(read), BATCH))
-            return [result for part in parts for result in self._classify(part)]
-        one = photos if isinstance(photos, Photo) else read_photo(photos)
-        return self._classify([one])[0]
+        if not isinstance(photos, list):
+            return self._classify([prepare(photos)])[0]
+        results: list[Classification] = []
+        for start in range(0, len(photos), BATCH):
+            results += self._classify([prepare(photo) for photo in photos[start : start + BATCH]])
+        return results
 
     @torch.inference_mode()
-    def _classify(self, photos: Sequence[Photo]) -> list[Classification]:
-        pixels = to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
+    def _classify(self, photos: Sequence[Prepared]) -> list[Classification]:
+        pixels = to_tensor(np.stack([photo.seen for photo in photos]))
         features = self.network.feature_map(pixels)
         probabilities = self.network.classify(features).softmax(1)
         # Behind an average pool and one linear layer the gradient Grad-CAM averages (Selvaraju et
@@ -85,7 +86,7 @@ class SteelClassifier:
         cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
         return [
             Classification(
-                photo=thumbnail(photo.pixels, SHOWN_SIDE),
+                photo=photo.shown,
                 name=photo.name,
                 notes=photo.notes,
                 probabilities=dict(zip(self.classes, probabilities[i].tolist(), strict=True)),

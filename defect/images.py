@@ -28,7 +28,9 @@ MIN_SIDE = 16
 MAX_ASPECT = 10
 KEPT_SIDE = 2048
 """Longer pictures are reduced to about this side: eight times what a network sees."""
+SHOWN_SIDE = 1024
 NETWORK_SIDE = 256
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 _READABLE = "PNG, JPEG, BMP, WebP, TIFF or GIF"
@@ -90,6 +92,27 @@ def read_photo(source: Source, name: str | None = None) -> Photo:
     raise ImageError(f"Expected a photo, got {kind}. Give a path, bytes, PIL image or array.")
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What is kept of a photo: a phone's 12 megapixels are 36 MB, this is 3 at most."""
+
+    seen: np.ndarray
+    """256×256×3 uint8, for a network."""
+    shown: np.ndarray
+    """H×W×3 uint8, upright, at most 1024 pixels a side, for people."""
+    name: str
+    notes: tuple[str, ...]
+
+
+def prepare(source: Source | Prepared) -> Prepared:
+    """Reads one picture (`read_photo`) and keeps what an inspection needs of it."""
+    if isinstance(source, Prepared):
+        return source
+    photo = read_photo(source)
+    shown = thumbnail(photo.pixels, SHOWN_SIDE)
+    return Prepared(network_input(photo.pixels), shown, photo.name, photo.notes)
+
+
 def network_input(pixels: np.ndarray) -> np.ndarray:
     """H×W×3 uint8 → 256×256×3 uint8, the whole picture squeezed into the square."""
     if pixels.shape[:2] == (NETWORK_SIDE, NETWORK_SIDE):
@@ -123,8 +146,10 @@ def _from_file(path: Path, name: str) -> Photo:
         raise ImageError(f'"{name}" may not be read. Check its permissions.') from error
     except ImageError:
         raise
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ImageError("That is not a path a file can have. Check it.") from error
+    except OSError as error:
+        raise ImageError(f'"{name[:80]}" cannot be read. Check the path and the disk.') from error
 
 
 def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:

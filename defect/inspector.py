@@ -14,13 +14,11 @@ import numpy as np
 import torch
 
 from defect import scoring, weights
-from defect.images import Photo, Source, network_input, read_photo, thumbnail
+from defect.images import Prepared, Source, prepare
 from defect.networks import MODELS, Autoencoder, ModelName, build_autoencoder, fold_batch_norm
 from defect.scoring import Calibration
 from defect.weights import WEIGHTS_FOLDER, Metadata, NotAvailable, WeightsError, WeightsSource
 
-SHOWN_SIDE = 1024
-"""Longer side of `Inspection.photo` at most."""
 DEFAULT_LIMIT = 1.0
 BATCH = 16
 
@@ -69,9 +67,15 @@ class Inspection:
         Raises:
             ValueError: the limit is not a number above 0.
         """
-        if not (np.isfinite(limit) and limit > 0):
-            raise ValueError(f"The threshold is {limit}; give a number above 0, such as 1.0.")
+        check_limit(limit)
         return replace(self, limit=float(limit))
+
+
+def check_limit(limit: object) -> None:
+    """Raises `ValueError` unless the limit is a number above 0."""
+    number = isinstance(limit, (int, float, np.number))
+    if not (number and np.isfinite(limit) and limit > 0):  # type: ignore[operator, call-overload]
+        raise ValueError(f"The threshold is {limit}; give a number above 0, such as 1.0.")
 
 
 class Inspector:
@@ -90,29 +94,29 @@ class Inspector:
         self.source = source
 
     @overload
-    def __call__(self, photos: Source | Photo) -> Inspection: ...
+    def __call__(self, photos: Source | Prepared) -> Inspection: ...
     @overload
     def __call__(self, photos: list[Any]) -> list[Inspection]: ...
-    def __call__(self, photos: Source | Photo | list[Any]) -> Inspection | list[Inspection]:
+    def __call__(self, photos: Source | Prepared | list[Any]) -> Inspection | list[Inspection]:
         """Inspects one photo, or a list of them in batched passes.
 
         Args:
-            photos: a path, a file's bytes, PIL image, array (`images.read_photo`) or a `Photo`;
+            photos: a path, a file's bytes, PIL image, array (`images.read_photo`) or `Prepared`;
                 or a list of them.
 
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        if isinstance(photos, list):
-            read = [p if isinstance(p, Photo) else read_photo(p) for p in photos]
-            parts = (read[i : i + BATCH] for i in range(0, len(read), BATCH))
-            return [inspection for part in parts for inspection in self._inspect(part)]
-        one = photos if isinstance(photos, Photo) else read_photo(photos)
-        return self._inspect([one])[0]
+        if not isinstance(photos, list):
+            return self._inspect([prepare(photos)])[0]
+        results: list[Inspection] = []
+        for start in range(0, len(photos), BATCH):
+            results += self._inspect([prepare(photo) for photo in photos[start : start + BATCH]])
+        return results
 
     @torch.inference_mode()
-    def _inspect(self, photos: Sequence[Photo]) -> list[Inspection]:
-        pixels = scoring.to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
+    def _inspect(self, photos: Sequence[Prepared]) -> list[Inspection]:
+        pixels = scoring.to_tensor(np.stack([photo.seen for photo in photos]))
         seen = scoring.look(self.network, pixels)
         maps = scoring.anomaly_maps(self.calibration, seen)
         scores = scoring.scores(maps).tolist()
@@ -120,7 +124,7 @@ class Inspector:
         reconstructions = (seen.reconstruction * 255).round_().byte().permute(0, 2, 3, 1)
         return [
             Inspection(
-                photo=thumbnail(photo.pixels, SHOWN_SIDE),
+                photo=photo.shown,
                 name=photo.name,
                 notes=photo.notes,
                 anomaly_map=maps[i].numpy(),

@@ -78,7 +78,7 @@ def describe(inspection: Inspection) -> str:
     if not inspection.defective:
         if inspection.limit > 1 and inspection.score >= 1:
             return f"Its strangest place reaches {over}, under your threshold."
-        return f"Its strangest place reaches {over}; nothing stands out."
+        return f"Its strangest place reaches {over}, under it."
     places, share, where = _places(inspection)
     if share > _MOST_OF_THE_PHOTO:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,19 +167,48 @@ def test_batches_have_bounds(client: Client) -> None:
         client.predict([], "cae", "rendered_cap", 1.0, api_name="/predict_batch")
 
 
-def test_files_of_the_server_stay_there(client: Client, app_url: str) -> None:
-    """A path that was not uploaded is refused, even of a file that exists."""
-    secret = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
-    answer = httpx.post(
-        f"{app_url}/gradio_api/call/predict_autoencoder",
-        json={"data": [secret, "cae", "rendered_cap", 1.0]},
-        timeout=20,
-    )
-    if answer.status_code == 200:
-        event = json.loads(answer.text)["event_id"]
-        told = httpx.get(f"{app_url}/gradio_api/call/predict_autoencoder/{event}", timeout=20).text
-        assert "event: error" in told
-        assert "score" not in told
+@pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}, {"meta": {}}])
+@pytest.mark.parametrize("endpoint", ["predict_autoencoder", "predict_cnn", "predict_batch"])
+def test_files_of_the_server_stay_there(
+    app_url: str, tmp_path: Path, endpoint: str, meta: dict[str, Any]
+) -> None:
+    """A path that was not uploaded is refused, even of a photo that exists."""
+    shutil.copy(CAP / "chip.jpg", tmp_path / "private.jpg")
+    photo = {"path": str(tmp_path / "private.jpg"), **meta}
+    payloads: dict[str, list[Any]] = {
+        "predict_autoencoder": [photo, "cae", "rendered_cap", 1.0],
+        "predict_cnn": [photo],
+        "predict_batch": [[photo], "cae", "rendered_cap", 1.0],
+    }
+    told = _ask_plainly(app_url, endpoint, payloads[endpoint])
+    assert "event: complete" not in told
+    assert "private.jpg" not in told
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ([{"url": "data:image/png;base64,AAAA"}, "cae", "rendered_cap", 1.0], "as a file"),
+        (["photo", "cae", "rendered_cap", None], "number above 0"),
+    ],
+)
+def test_odd_payloads_are_answered_in_words(
+    app_url: str, client: Client, data: list[Any], words: str
+) -> None:
+    if data[0] == "photo":
+        with pytest.raises(AppError, match=words):
+            ask(client, CAP / "chip.jpg", *data[1:])
+    else:
+        assert words in _ask_plainly(app_url, "predict_autoencoder", data)
+
+
+def _ask_plainly(app_url: str, endpoint: str, data: list[Any]) -> str:
+    """What the server says to a program that does not use the Gradio client."""
+    url = f"{app_url}/gradio_api/call/{endpoint}"
+    answer = httpx.post(url, json={"data": data}, timeout=20)
+    if answer.status_code != 200:
+        return answer.text
+    return httpx.get(f"{url}/{json.loads(answer.text)['event_id']}", timeout=20).text
 
 
 def _plain(text: str) -> None:

@@ -114,7 +114,7 @@ BAD = {
     "missing": ("no file", lambda folder: folder / "gone.png"),
     "below_a_file": ("no file", lambda folder: Path(__file__) / "b.png"),
     "nul_in_path": ("not a path", lambda folder: f"{folder}/a\0b.png"),
-    "endless_path": ("not a path", lambda folder: f"{folder}/{'x' * 5000}.png"),
+    "endless_path": ("cannot be read", lambda folder: f"{folder}/{'x' * 5000}.png"),
     "none": ("got nothing", lambda folder: None),
     "number": ("got a int", lambda folder: 7),
     "flat_array": ("shape (5,)", lambda folder: np.zeros(5, np.uint8)),

@@ -77,7 +77,7 @@ def test_sentences(inspection: Inspection) -> None:
     assert describe(inspection.at(2.0)).startswith("One place stands out")
     assert "under your threshold" in describe(inspection.at(3.0))
     calm = replace(inspection, anomaly_map=np.full((256, 256), 0.2, np.float32), score=0.2)
-    assert "nothing stands out" in describe(calm)
+    assert describe(calm) == "Its strangest place reaches 0.20 × the normal limit, under it."
 
 
 def test_a_photo_of_something_else_is_suspected(inspection: Inspection) -> None:

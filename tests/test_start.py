@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import EXAMPLES, ROOT
 
@@ -70,18 +71,24 @@ def test_inspect_prints_verdicts_and_writes_the_report(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for name in ("good.jpg", "chip.jpg"):
         shutil.copy(EXAMPLES / "rendered_cap" / name, tmp_path / "photos")
+    with Image.open(EXAMPLES / "rendered_cap/contamination.jpg") as photo:
+        photo.save(tmp_path / "photos/dirty.webp")
+    (tmp_path / "photos/notes.txt").write_text("not a photo")
     (tmp_path / "photos/torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
     out = tmp_path / "out"
     done = run(
         *("inspect", "cae", "rendered_cap", str(tmp_path / "photos")),
         *("--csv", str(tmp_path / "r.csv"), "--overlays", str(out)),
     )
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "chip.jpg: defective. One place stands out" in done.stdout
     assert "good.jpg: normal." in done.stdout
     assert "torn.png: not read." in done.stdout
-    assert (tmp_path / "r.csv").read_text().count("\n") == 4
-    assert sorted(p.name for p in out.iterdir()) == ["chip_overlay.jpg", "good_overlay.jpg"]
+    assert "dirty.webp: defective." in done.stdout
+    assert "1 files skipped" in done.stdout
+    assert (tmp_path / "r.csv").read_text().count("\n") == 5
+    overlays = sorted(p.name for p in out.iterdir())
+    assert overlays == ["0001_chip.jpg", "0002_dirty.jpg", "0003_good.jpg"]
 
 
 def test_inspect_answers_calm_photos_with_zero() -> None:
@@ -96,6 +103,7 @@ def test_inspect_answers_calm_photos_with_zero() -> None:
         (("train", "cae", "bottle", "--data", "nowhere"), "nowhere"),
         (("train", "cae", "--data", "tests"), "Which category?"),
         (("train", "cae", "bottle", "--data", "tests"), 'No training photos for "bottle"'),
+        (("train", "cnn", "bottle", "--data", "tests"), "no categories"),
         (("evaluate", "cae", "bottle", "--data", "tests"), "good and defective test photos"),
         (("inspect", "cae", "teapot", "x.png"), "teapot"),
         (("inspect", "cae", "rendered_cap", "tests/browser"), "no photos in the folder"),
@@ -110,3 +118,9 @@ def test_results_are_printed_from_the_headers() -> None:
     assert done.returncode == 0
     assert "bottle" in done.stdout
     assert "cnn neu" in done.stdout
+
+
+def test_epochs_are_counted_from_one() -> None:
+    done = run("train", "cnn", "--epochs", "0", "--data", "tests")
+    assert done.returncode == 2
+    assert "above 0" in done.stderr

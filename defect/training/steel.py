@@ -1,7 +1,7 @@
 """Trains the steel-surface classifier (thesis, chapter on the CNN) and saves it with its figures.
 
-The held-out fifth is looked at once, after the last epoch: no epoch, rate or augmentation is chosen
-on it, so its accuracy is an honest test figure.
+The held-out fifth is looked at after the last epoch only. One choice was made knowing a look at it:
+24 epochs had given 99.17 % there with the training loss still falling, so 48 are run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ RENDERED_SEED = 10_000
 """The rendered photos trained on start here; the bundled examples use small seeds."""
 NOTE = (
     "Trained on 80 % of NEU and, so that the rendered examples are named too, on "
-    f"{RENDERED_A_CLASS} rendered photos a class. The figures are of NEU's held-out 20 % alone."
+    f"{RENDERED_A_CLASS} rendered photos a class. The figures are of NEU's held-out 20 % alone. "
+    "A first training of 24 epochs had 99.17 % there; 48 were then run because its training loss "
+    "was still falling, so the held-out photos were looked at twice."
 )
 
 

@@ -13,15 +13,17 @@ import numpy as np
 from gradio.utils import get_upload_folder
 
 from defect import catalogue
-from defect.images import ImageError, read_photo, thumbnail
-from defect.inspector import DEFAULT_LIMIT, Inspection
+from defect.images import ImageError, prepare, thumbnail
+from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
 from defect.overlay import draw_overlay
 from defect.report import DEFECTIVE, NOT_READ, Row, row_of, row_of_error, to_csv
+from defect.ui.kept import Kept
+from defect.ui.photo_input import uploaded
 from defect.ui.picker import picker
 from defect.weights import WeightsError
 
 MAX_FILES = 200
-TILE_SIDE = 360
+TILE_SIDE = 256
 _CHUNK = 8
 _TABLE = {
     "file": "File",
@@ -41,12 +43,12 @@ class Batch:
     """The looks of a batch, small enough to keep while a visitor moves the threshold."""
 
     inspections: list[Inspection]
+    """Highest score first."""
     unread: list[Row]
 
     def rows(self) -> list[Row]:
-        """Defective first, by falling score; what could not be read at the end."""
-        ranked = sorted(self.inspections, key=lambda i: -i.score)
-        return [row_of(inspection) for inspection in ranked] + self.unread
+        """In the order of the inspections, what could not be read at the end."""
+        return [row_of(inspection) for inspection in self.inspections] + self.unread
 
     def at(self, limit: float) -> Batch:
         return Batch([inspection.at(limit) for inspection in self.inspections], self.unread)
@@ -72,6 +74,7 @@ def inspect_files(
         raise ValueError("There are no photos yet. Add some and try again.")
     if len(paths) > MAX_FILES:
         raise ValueError(f"{len(paths)} photos at once; at most {MAX_FILES} are taken. Split them.")
+    check_limit(limit)
     inspect = catalogue.inspector(model, category)
     inspections: list[Inspection] = []
     unread: list[Row] = []
@@ -79,12 +82,15 @@ def inspect_files(
         photos = []
         for path in paths[start : start + _CHUNK]:
             try:
-                photos.append(read_photo(path))
+                photos.append(prepare(path))
             except ImageError as error:
                 unread.append(row_of_error(Path(path).name, error, model, category))
         inspections += [_light(inspection.at(limit)) for inspection in inspect(photos)]
         tell(min(start + _CHUNK, len(paths)), len(paths))
-    return Batch(inspections, unread)
+    return Batch(sorted(inspections, key=lambda i: -i.score), unread)
+
+
+_BATCHES: Kept[Batch] = Kept(8)
 
 
 def batch_tab() -> None:
@@ -150,19 +156,22 @@ def batch_tab() -> None:
     ) -> tuple[Any, ...]:
         try:
             batch = inspect_files(
-                paths or [],
+                [uploaded(path) for path in paths or []],
                 model,
                 category,
                 limit,
                 lambda done, total: progress((done, total), desc="Inspecting", unit="photos"),
             )
         except (WeightsError, ValueError) as error:
-            raise gr.Error(str(error), title="Not inspected") from error
-        return batch, *_show(batch)
+            return None, *_nothing(f"**Not inspected.** {error}")
+        return _BATCHES.put(batch), *_show(batch)
 
-    def judge(batch: Batch | None, limit: float) -> tuple[Any, ...]:
-        if batch is None:
+    def judge(key: str | None, limit: float) -> tuple[Any, ...]:
+        if key is None:
             return (gr.skip(),) * 4
+        batch = _BATCHES.get(key)
+        if batch is None:
+            return _nothing("This batch is no longer kept. Press **Inspect all** again.")
         return _show(batch.at(limit))
 
     def take_examples(name: str) -> tuple[Any, ...]:
@@ -174,18 +183,26 @@ def batch_tab() -> None:
             )
         return [str(example.path) for example in examples]  # type: ignore[return-value]  # one output
 
-    asked = [files, model, category, threshold]
-    examples_taken = sample.click(take_examples, category, files, api_visibility="private")
-    for start in (run.click, examples_taken.success):
-        start(
-            inspect_all,
-            asked,
-            shown,
-            api_visibility="private",
-            concurrency_limit=2,
-            concurrency_id="network",
-            show_progress_on=gallery,
-        )
+    inspection: dict[str, Any] = {
+        "fn": inspect_all,
+        "inputs": [files, model, category, threshold],
+        "outputs": shown,
+        "api_visibility": "private",
+        "concurrency_limit": 1,
+        "concurrency_id": "batch",
+        "show_progress_on": gallery,
+    }
+    run.click(**inspection)
+    taken = sample.click(take_examples, category, files, api_visibility="private")
+    taken.success(**inspection)
+    gr.on(
+        [category.input, model.input],
+        lambda: (None, *_nothing(PROMPT)),
+        None,
+        shown,
+        api_visibility="private",
+        show_progress="hidden",
+    )
     threshold.release(
         judge,
         [held, threshold],
@@ -211,10 +228,16 @@ def write_csv(rows: Sequence[Row]) -> str:
     return str(path)
 
 
+def _nothing(text: str) -> tuple[Any, ...]:
+    return text, None, [], gr.DownloadButton(value=None, interactive=False)
+
+
 def _show(batch: Batch) -> tuple[Any, ...]:
     rows = batch.rows()
-    ranked = sorted(batch.inspections, key=lambda i: -i.score)
-    tiles = [(_tile(i), f"{i.score:.2f} · {row_of(i).verdict} · {i.name}") for i in ranked]
+    tiles = [
+        (_tile(inspection), f"{inspection.score:.2f} · {row.verdict} · {inspection.name}")
+        for inspection, row in zip(batch.inspections, rows, strict=False)
+    ]
     return (
         _summary(rows),
         tiles,
@@ -226,8 +249,8 @@ def _show(batch: Batch) -> tuple[Any, ...]:
 def _summary(rows: Sequence[Row]) -> str:
     count = sum(row.verdict == DEFECTIVE for row in rows)
     unread = sum(row.verdict == NOT_READ for row in rows)
-    read = len(rows) - unread
-    text = f"**{count} of {read}** photos called defective."
+    text = f"**{count} of {len(rows) - unread}** photos called defective"
+    text += f" by {rows[0].model.upper()} for {rows[0].category}."
     if unread:
         text += f" {unread} could not be read; the table says why."
     return text
@@ -235,7 +258,8 @@ def _summary(rows: Sequence[Row]) -> str:
 
 def _tile(inspection: Inspection) -> np.ndarray:
     """The overlay in a frame of the verdict's colour."""
-    drawn = draw_overlay(inspection.photo, inspection.anomaly_map, inspection.limit)
+    anomaly_map = inspection.anomaly_map.astype(np.float32)
+    drawn = draw_overlay(inspection.photo, anomaly_map, inspection.limit)
     frame = np.empty((drawn.shape[0] + 12, drawn.shape[1] + 12, 3), np.uint8)
     frame[:] = (200, 30, 30) if inspection.defective else (21, 128, 61)
     frame[6:-6, 6:-6] = drawn
@@ -243,11 +267,12 @@ def _tile(inspection: Inspection) -> np.ndarray:
 
 
 def _light(inspection: Inspection) -> Inspection:
-    """Without what a batch does not show: a batch of 200 stays near 130 MB."""
+    """Without what a batch does not show: a batch of 200 stays near 70 MB."""
     empty = np.zeros((0, 0), np.float32)
     return replace(
         inspection,
         photo=thumbnail(inspection.photo, TILE_SIDE),
+        anomaly_map=inspection.anomaly_map.astype(np.float16),
         error_map=empty,
         reconstruction=empty.astype(np.uint8),
     )

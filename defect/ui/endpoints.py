@@ -13,8 +13,8 @@ from defect import catalogue
 from defect.images import ImageError
 from defect.overlay import draw_cam, draw_overlay
 from defect.ui.batch_tab import inspect_files, write_csv
-from defect.ui.photo_input import photo_input
-from defect.weights import WeightsError, read_index
+from defect.ui.photo_input import photo_input, uploaded
+from defect.weights import IndexEntry, WeightsError, read_index
 
 
 def endpoints() -> None:
@@ -116,7 +116,7 @@ def _batch() -> None:
     ) -> tuple[Any, ...]:
         """Inspects up to 200 photos of one category."""
         try:
-            batch = inspect_files(photos or [], model, category, threshold)
+            batch = inspect_files([uploaded(p) for p in photos or []], model, category, threshold)
         except (WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         rows = batch.rows()
@@ -132,28 +132,34 @@ def _batch() -> None:
         ],
         [gr.JSON(label="rows (one a photo, highest score first)"), gr.File(label="csv")],
         api_name="predict_batch",
-        concurrency_limit=2,
-        concurrency_id="network",
+        concurrency_limit=1,
+        concurrency_id="batch",
     )
 
 
 def _models_and_health() -> None:
     def models() -> list[dict[str, Any]]:
         """Every weights file here: model, category, sha256, size, and what photo it expects."""
-        known = catalogue.categories()
         rows = []
-        for entry in read_index():
-            category = known.get(entry.category)
+        for entry in _index():
+            category = catalogue.categories().get(entry.category)
             expects = category.expects if category else "a close-up of a hot-rolled steel surface"
             rows.append({**dataclasses.asdict(entry), "expects": expects})
         return rows
 
     def health() -> dict[str, Any]:
         """Whether the app answers, and its version."""
-        return {"status": "ok", "version": defect.__version__, "weights": len(read_index())}
+        return {"status": "ok", "version": defect.__version__, "weights": len(_index())}
 
     gr.Button().click(models, None, gr.JSON(label="models"), api_name="models")
     gr.Button().click(health, None, gr.JSON(label="health"), api_name="health")
+
+
+def _index() -> list[IndexEntry]:
+    try:
+        return read_index()
+    except WeightsError as error:
+        raise gr.Error(str(error)) from error
 
 
 def _given(path: str | None) -> str:

@@ -11,10 +11,13 @@ from defect.images import ImageError
 from defect.inspector import DEFAULT_LIMIT, Inspection
 from defect.overlay import draw_error, draw_overlay
 from defect.ui import words
+from defect.ui.kept import Kept
 from defect.ui.photo_input import photo_input
 from defect.ui.picker import example_gallery, gallery_items, picker
 from defect.weights import WeightsError
 
+_LOOKS: Kept[tuple[tuple[str | None, str, str], Inspection]] = Kept(128)
+"""Results a slider may still ask: about 4 MB each."""
 PROMPT = "Click an example below, or upload a photo of the kind described."
 
 
@@ -89,7 +92,7 @@ def inspect_tab() -> None:
         except (ImageError, WeightsError) as problem:
             return _nothing(words.problem(str(problem)))
         return (
-            inspection,
+            _LOOKS.put(((path, model, category), inspection)),
             words.verdict(inspection),
             _overlay(inspection),
             inspection.reconstruction,
@@ -97,12 +100,18 @@ def inspect_tab() -> None:
         )
 
     def judge(
-        inspection: Inspection | None, path: str | None, model: str, category: str, limit: float
+        key: str | None, path: str | None, model: str, category: str, limit: float
     ) -> tuple[Any, ...]:
-        # The server forgets old sessions silently; then the photo is still in the browser.
-        if inspection is None:
-            return look(path, model, category, limit)
+        if key is None:
+            return (gr.skip(),) * 5
+        held = _LOOKS.get(key)
+        if held is None:
+            return look(path, model, category, limit)  # forgotten: many visitors since
+        looked_at, inspection = held
+        if looked_at != (path, model, category) or inspection.limit == limit:
+            return (gr.skip(),) * 5  # another look is on its way, or nothing changes
         inspection = inspection.at(limit)
+        _LOOKS.put((looked_at, inspection), key)
         return gr.skip(), words.verdict(inspection), _overlay(inspection), gr.skip(), gr.skip()
 
     def choose_category(name: str) -> tuple[Any, ...]:
@@ -120,7 +129,7 @@ def inspect_tab() -> None:
         return str(catalogue.categories()[name].examples[event.index].path)
 
     asked = [photo, model, category, threshold]
-    gr.on(
+    looked = gr.on(
         [photo.change, model.input],
         look,
         asked,
@@ -130,6 +139,17 @@ def inspect_tab() -> None:
         concurrency_limit=2,
         concurrency_id="network",
     )
+    rejudge: dict[str, Any] = {
+        "fn": judge,
+        "inputs": [shown, *asked],
+        "outputs": result,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "trigger_mode": "always_last",
+        "concurrency_limit": 8,
+    }
+    gr.on([threshold.input, threshold.release], **rejudge)
+    looked.then(**rejudge)  # the slider may have moved while the network ran
     model.change(_origin, [model, category], origin, api_visibility="private")
     category.input(
         choose_category,
@@ -140,16 +160,6 @@ def inspect_tab() -> None:
     )
     examples.select(
         choose_example, category, photo, api_visibility="private", show_progress="hidden"
-    )
-    gr.on(
-        [threshold.input, threshold.release],
-        judge,
-        [shown, *asked],
-        result,
-        api_visibility="private",
-        show_progress="hidden",
-        trigger_mode="always_last",
-        concurrency_limit=8,
     )
 
 
@@ -163,7 +173,6 @@ def _overlay(inspection: Inspection) -> Any:
 
 def _origin(model: str, category: str) -> str:
     try:
-        inspector = catalogue.inspector(model, category)
+        return words.origin(*catalogue.header(model, category))
     except WeightsError as problem:
         return str(problem)
-    return words.origin(inspector.metadata, inspector.source)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
+
+EXPIRED = "That upload is no longer here. Add the photo again."
 
 
 def photo_input(**options: Any) -> gr.Image:
@@ -18,5 +23,26 @@ def photo_input(**options: Any) -> gr.Image:
     return image
 
 
+def uploaded(path: str) -> str:
+    """The path, if it is of an uploaded file that is still there; keeps it for another hour.
+
+    Gradio checks paths only of payloads that say they are files, and a program may not say so.
+
+    Raises:
+        gr.Error: it lies elsewhere on the server, or was removed.
+    """
+    file = Path(path).resolve()
+    if not file.is_relative_to(Path(get_upload_folder()).resolve()):
+        raise gr.Error("Upload the photo first: paths on the server are not read.")
+    if not file.is_file():
+        raise gr.Error(EXPIRED)
+    os.utime(file)
+    return str(file)
+
+
 def _path(payload: Any) -> str | None:
-    return None if payload is None else payload.path
+    if payload is None:
+        return None
+    if payload.path is None:
+        raise gr.Error("Send the photo as a file, not as text or an address.")
+    return uploaded(payload.path)

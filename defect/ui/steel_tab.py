@@ -82,11 +82,11 @@ def steel_tab() -> None:
 
 def _origin() -> str:
     try:
-        classifier = catalogue.classifier()
+        metadata, source = catalogue.header("cnn", "neu")
     except WeightsError as problem:
         return str(problem)
-    test = classifier.metadata.test
-    text = words.origin(classifier.metadata, classifier.source)
+    text = words.origin(metadata, source)
+    test = metadata.test
     if "accuracy" in test:
         text += (
             f"\n\nOn {test['count']} held-out NEU photos: {100 * test['accuracy']:.2f} % right, "

@@ -67,6 +67,9 @@ CSS = """
 .gauge .tick span {position: absolute; top: 19px; transform: translateX(-50%); font-size: .74rem;
   white-space: nowrap; color: var(--body-text-color-subdued);}
 
+.gauge .tick.first span {transform: none; left: 0;}
+.gauge .tick.last span {transform: none; right: 0;}
+
 .legend {display: flex; align-items: center; gap: 8px; font-size: .78rem; flex-wrap: wrap;
   color: var(--body-text-color-subdued); padding: 0 2px;}
 .legend span {white-space: nowrap;}

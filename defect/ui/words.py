@@ -35,7 +35,7 @@ def verdict(inspection: Inspection) -> str:
         f'<div class="gauge" role="img" aria-label="Score {inspection.score:.2f}, threshold '
         f'{inspection.limit:.2f} times the normal limit">'
         f'<div class="fill" style="width:{fill:.1f}%"></div>'
-        f'<div class="tick" style="left:{tick:.1f}%"><span>{label}</span></div></div>'
+        f'<div class="tick {_side(tick)}" style="left:{tick:.1f}%"><span>{label}</span></div></div>'
     )
     numbers = (
         f"Score <b>{inspection.score:.2f}</b> · threshold {inspection.limit:.2f} · thesis score "
@@ -62,10 +62,10 @@ def steel_verdict(result: Classification) -> str:
     sure = (
         "Almost certain"
         if result.confidence >= 0.95
-        else ("Likely" if result.confidence >= 0.7 else "Unsure: the classes are close")
+        else ("Likely" if result.confidence >= 0.7 else "Unsure")
     )
     notes = "".join(f'<div class="note">{escape(note)}</div>' for note in result.notes)
-    text = f"{sure} ({_percent(result.confidence)})."
+    text = f"{sure}, among these six ({_percent(result.confidence)})."
     return _card("", result.label, text, notes)
 
 
@@ -110,9 +110,14 @@ LEGEND = (
 )
 
 
+def _side(tick: float) -> str:
+    """Keeps the tick's label inside the card."""
+    return "last" if tick > 78 else "first" if tick < 22 else ""
+
+
 def _card(kind: str, word: str, text: str, rest: str = "") -> str:
     return (
-        f'<div class="verdict {kind}" role="status"><div class="word">{escape(word)}</div>'
+        f'<div class="verdict {kind}"><div class="word">{escape(word)}</div>'
         f'<div class="why">{escape(text)}</div>{rest}</div>'
     )
 

@@ -1,0 +1,40 @@
+"""What the server keeps between a visitor's requests: bounded for all visitors together.
+
+A `gr.State` then only holds a short key, so that no number of visitors or API calls fills memory.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Kept(Generic[Value]):
+    """The last `most` values by unguessable key; the longest unused is forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[str, Value] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, value: Value, key: str | None = None) -> str:
+        """Keeps the value, in place of the key's old one if a key is given; returns its key."""
+        key = key or secrets.token_urlsafe(16)
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)
+        return key
+
+    def get(self, key: str | None) -> Value | None:
+        """The value, or `None` where it was forgotten."""
+        with self._lock:
+            if key is None or key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
