@@ -6,20 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from defect.datasets.neu import CLASSES as STEEL_CLASSES
 from defect.datasets.synthetic.damage import blob, distance, profile, wander
 from defect.datasets.synthetic.noise import Array, clouds, grain, grid, smoothstep, streaks
 
 SIDE = 200
 SHAPE = (SIDE, SIDE)
-STEEL_CLASSES: tuple[str, ...] = (
-    "crazing",
-    "inclusion",
-    "patches",
-    "pitted_surface",
-    "rolled-in_scale",
-    "scratches",
-)
-
 Rng = np.random.Generator
 
 
