@@ -59,22 +59,8 @@ def draw_overlay(photo: np.ndarray, anomaly_map: np.ndarray, threshold: float = 
         H×W×3 uint8, a new array.
     """
     drawn = photo.copy()
-    window = _window(anomaly_map, min(SCALE_START, threshold), photo.shape)
-    if window is None:
-        return drawn
-    # Only the part with something to draw is worth any work; `part` is a view into `drawn`.
-    rows, columns, box = window
-    part = drawn[rows, columns]
-    size = (part.shape[1], part.shape[0])
-    steps = Image.fromarray(_scale_steps(anomaly_map))
-    steps = steps.resize(size, Image.Resampling.BILINEAR, box)
-    layer = Image.fromarray(_coloured(np.asarray(steps)))
-    # Pillow reads a window of a larger array row by row, and slowly.
-    image = Image.fromarray(np.ascontiguousarray(part))
-    image.paste(layer, mask=layer.getchannel("A"))
-    part[:] = np.asarray(image)
-    if anomaly_map.max() >= threshold:
-        _draw_contour(part, anomaly_map, threshold, box, max(photo.shape))
+    _draw_heat(drawn, anomaly_map)
+    _draw_contour(drawn, anomaly_map, threshold)
     return drawn
 
 
@@ -115,24 +101,40 @@ def draw_cam(photo: np.ndarray, cam: np.ndarray) -> np.ndarray:
     return np.array(image)
 
 
-def _draw_contour(
-    pixels: np.ndarray,
-    anomaly_map: np.ndarray,
-    threshold: float,
-    box: tuple[float, float, float, float],
-    photo_side: int,
-) -> None:
-    """Draws in place a white line with a dark rim where the map's `box` passes `threshold`."""
+def _draw_heat(pixels: np.ndarray, anomaly_map: np.ndarray) -> None:
+    """Colours in place whatever lies on the scale."""
+    window = _window(anomaly_map, SCALE_START, pixels.shape)
+    if window is None:
+        return
+    # Only the part with something to draw is worth any work; `part` is a view into `pixels`.
+    rows, columns, box = window
+    part = pixels[rows, columns]
+    steps = Image.fromarray(_scale_steps(anomaly_map))
+    steps = steps.resize((part.shape[1], part.shape[0]), Image.Resampling.BILINEAR, box)
+    layer = Image.fromarray(_coloured(np.asarray(steps)))
+    # Pillow reads a window of a larger array row by row, and slowly.
+    image = Image.fromarray(np.ascontiguousarray(part))
+    image.paste(layer, mask=layer.getchannel("A"))
+    part[:] = np.asarray(image)
+
+
+def _draw_contour(pixels: np.ndarray, anomaly_map: np.ndarray, threshold: float) -> None:
+    """Draws in place a white line with a dark rim along the map's level `threshold`."""
+    window = _window(anomaly_map, threshold, pixels.shape)
+    if window is None:
+        return
+    rows, columns, box = window
+    part = pixels[rows, columns]
+    size = (part.shape[1], part.shape[0])
     # 8 bits around the level are enough to place a line, and resize in a fraction of the time.
     level = np.clip(128 + (anomaly_map - threshold) * 300, 0, 255).astype(np.uint8)
-    size = (pixels.shape[1], pixels.shape[0])
     inside = np.asarray(Image.fromarray(level).resize(size, Image.Resampling.BILINEAR, box)) >= 128
     if not inside.any():
         # A photo smaller than the map may step over the peak.
         inside = _nearest(anomaly_map >= threshold, size, box)
-    half = max(1, round(photo_side / 500))
-    pixels[_grown(inside, half) ^ inside] = 20
-    pixels[_grown(~inside, half) & inside] = 255
+    half = max(1, round(max(pixels.shape) / 500))
+    part[_grown(inside, half) ^ inside] = 20
+    part[_grown(~inside, half) & inside] = 255
 
 
 def _nearest(

@@ -18,7 +18,6 @@ from defect.weights import WeightsError
 
 _LOOKS: Kept[tuple[tuple[str | None, str, str], Inspection]] = Kept(128)
 """Results a slider may still ask: about 4 MB each."""
-PROMPT = "Click an example below, or upload a photo of the kind described."
 
 
 def inspect_tab() -> None:
@@ -38,7 +37,7 @@ def inspect_tab() -> None:
             )
             examples = example_gallery(first.examples, "examples")
         with gr.Column(scale=6, min_width=300):
-            card = gr.HTML(words.waiting(PROMPT), elem_id="verdict", padding=False)
+            card = gr.HTML(words.waiting(_prompt(first)), elem_id="verdict", padding=False)
             overlay = gr.Image(
                 label="Overlay",
                 format="jpeg",
@@ -86,7 +85,7 @@ def inspect_tab() -> None:
 
     def look(path: str | None, model: str, category: str, limit: float) -> tuple[Any, ...]:
         if path is None:
-            return _nothing(words.waiting(PROMPT))
+            return _nothing(words.waiting(_prompt(catalogue.categories()[category])))
         try:
             inspection = catalogue.inspector(model, category)(path).at(limit)
         except (ImageError, WeightsError) as problem:
@@ -161,6 +160,12 @@ def inspect_tab() -> None:
     examples.select(
         choose_example, category, photo, api_visibility="private", show_progress="hidden"
     )
+
+
+def _prompt(category: catalogue.Category) -> str:
+    if category.examples:
+        return "Click an example, or upload a photo of the kind described."
+    return "Upload a photo of the kind described."
 
 
 def _nothing(card: str) -> tuple[Any, ...]:
