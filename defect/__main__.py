@@ -51,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_weights(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
+    transfer = commands.add_parser(
+        "transfer", help="measure every model on KolektorSDD or KolektorSDD2, unseen in training"
+    )
+    _add_data(transfer)
+    _add_weights(transfer)
+    transfer.set_defaults(run=_transfer)
+
     inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
     inspect.add_argument("model", choices=["cae", "vae", "dae"])
     inspect.add_argument("category")
@@ -135,6 +142,18 @@ def _evaluate(options: argparse.Namespace) -> int:
     for name in options.categories:
         metadata = evaluate(options.model, name, _data(options), options.weights)
         print(summary(metadata))
+    return 0
+
+
+def _transfer(options: argparse.Namespace) -> int:
+    from defect.datasets import kolektor
+    from defect.evaluation.transfer import transfer, transfer_line
+
+    samples = kolektor.samples(_data(options))
+    defective = sum(sample.defective for sample in samples)
+    print(f"{len(samples)} photos, {defective} defective")
+    for result in transfer(samples, options.weights):
+        print(transfer_line(result))
     return 0
 
 
