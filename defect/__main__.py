@@ -6,9 +6,16 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from defect.datasets.samples import DataError
-from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index, read_metadata
+from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index
+
+if TYPE_CHECKING:
+    from defect.networks import ModelName
+    from defect.training.autoencoder import Recipe
+
+_AUTOENCODERS = ["cae", "vae", "dae"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,9 +39,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a model, calibrate it and save its weights")
-    train.add_argument("model", choices=["cae", "vae", "dae", "cnn"])
     train.add_argument(
-        "categories", nargs="*", metavar="CATEGORY", help="folders in --data; none for cnn"
+        "model",
+        choices=["cae", "vae", "dae", "cnn", "all"],
+        help="all: every model on every category, also measured; what is done is left out",
+    )
+    train.add_argument(
+        "categories",
+        nargs="*",
+        metavar="CATEGORY",
+        help="folders in --data; none for cnn; none for all means every one",
+    )
+    train.add_argument(
+        "--models", nargs="+", choices=_AUTOENCODERS, help="with all: only these", default=None
+    )
+    train.add_argument(
+        "--again", action="store_true", help="with all: train also what there are weights for"
     )
     train.add_argument("--epochs", type=_positive, help="default: 40, or 48 for cnn")
     train.add_argument("--seed", type=int, default=0, help="default: 0")
@@ -45,8 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="measure models on their test photos and note it in their files"
     )
-    evaluate.add_argument("model", choices=["cae", "vae", "dae"])
-    evaluate.add_argument("categories", nargs="+", metavar="CATEGORY")
+    evaluate.add_argument(
+        "model",
+        choices=[*_AUTOENCODERS, "all"],
+        help="all: every model there are weights and test photos for",
+    )
+    evaluate.add_argument("categories", nargs="*", metavar="CATEGORY", help="none only with all")
     _add_data(evaluate)
     _add_weights(evaluate)
     evaluate.set_defaults(run=_evaluate)
@@ -54,12 +78,15 @@ def _parser() -> argparse.ArgumentParser:
     transfer = commands.add_parser(
         "transfer", help="measure every model on KolektorSDD or KolektorSDD2, unseen in training"
     )
+    transfer.add_argument(
+        "--save", action="store_true", help="note the figures in the weights' headers"
+    )
     _add_data(transfer)
     _add_weights(transfer)
     transfer.set_defaults(run=_transfer)
 
     inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
-    inspect.add_argument("model", choices=["cae", "vae", "dae"])
+    inspect.add_argument("model", choices=_AUTOENCODERS)
     inspect.add_argument("category")
     inspect.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="files or folders")
     inspect.add_argument("--threshold", type=float, default=1.0, help="default: 1.0")
@@ -69,6 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(run=_inspect)
 
     results = commands.add_parser("results", help="print the figures in the weights' own headers")
+    results.add_argument("--json", type=Path, metavar="FILE", help="write everything here")
+    results.add_argument("--csv", type=Path, metavar="FILE", help="write the scorecard here")
+    results.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="put the scorecard between the marks <!-- scorecard --> and <!-- /scorecard -->",
+    )
     _add_weights(results)
     results.set_defaults(run=_results)
 
@@ -119,6 +154,10 @@ def _train(options: argparse.Namespace) -> int:
 
     data = _data(options)
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
+    if options.model == "all":
+        return _train_all(options, data, Recipe(**chosen))
+    if options.models or options.again:
+        raise DataError("--models and --again go with `train all`.")
     if options.model == "cnn" and options.categories:
         raise DataError("The classifier has no categories: python -m defect train cnn --data DIR")
     if options.model == "cnn":
@@ -136,24 +175,57 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate(options: argparse.Namespace) -> int:
-    from defect.evaluation.protocol import evaluate, summary
+def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
+    from defect.networks import MODELS
+    from defect.training import grid
 
-    for name in options.categories:
-        metadata = evaluate(options.model, name, _data(options), options.weights)
-        print(summary(metadata))
+    models: list[ModelName] = options.models or [*MODELS]
+    jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
+    print(grid.describe(jobs, recipe.epochs))
+    return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from defect.evaluation.protocol import evaluate, has_test
+    from defect.results import summary
+
+    data = _data(options)
+    pairs = [(options.model, name) for name in options.categories]
+    if options.model == "all":
+        # By category, as its mean training photo is kept from one model to the next.
+        entries = sorted(read_index(options.weights), key=lambda e: (e.category, e.model))
+        pairs = [
+            (entry.model, entry.category)
+            for entry in entries
+            if entry.category in (options.categories or [entry.category])
+            and has_test(data, entry.category)
+        ]
+    if not pairs:
+        raise DataError(
+            "There are test photos for none of the weights in the data folder."
+            if options.model == "all"
+            else f"Which category? Such as: python -m defect evaluate {options.model} bottle"
+        )
+    for model, name in pairs:
+        print(summary(evaluate(model, name, data, options.weights)), flush=True)
     return 0
 
 
 def _transfer(options: argparse.Namespace) -> int:
     from defect.datasets import kolektor
-    from defect.evaluation.transfer import transfer, transfer_line
+    from defect.evaluation.transfer import save_transfer, transfer, transfer_line, transfer_means
 
     samples = kolektor.samples(_data(options))
+    dataset = kolektor.dataset_name(options.data)
     defective = sum(sample.defective for sample in samples)
-    print(f"{len(samples)} photos, {defective} defective")
+    print(f"{dataset}: {len(samples)} photos, {defective} defective")
+    results = []
     for result in transfer(samples, options.weights):
-        print(transfer_line(result))
+        print(transfer_line(result), flush=True)
+        results.append(result)
+        if options.save:
+            save_transfer(result, dataset, options.weights)
+    print("\n".join(transfer_means(results)))
     return 0
 
 
@@ -205,11 +277,21 @@ def _photos(given: list[Path]) -> list[Path]:
 
 
 def _results(options: argparse.Namespace) -> int:
-    from defect.evaluation.protocol import steel_summary, summary
+    from defect import results
 
-    for entry in read_index(options.weights):
-        metadata = read_metadata(options.weights / entry.file)
-        print(steel_summary(metadata) if entry.model == "cnn" else summary(metadata))
+    found = results.read_results(options.weights)
+    if options.json:
+        options.json.write_text(results.to_json(found), encoding="utf-8")
+    if options.csv:
+        options.csv.write_text(results.to_csv(results.rows(found)), encoding="utf-8")
+    if options.markdown:
+        table = results.to_markdown(
+            results.rows(found), results.steel_of(found), results.transfer_means(found)
+        )
+        text = options.markdown.read_text(encoding="utf-8")
+        options.markdown.write_text(results.put_scorecard(text, table), encoding="utf-8")
+    if not (options.json or options.csv or options.markdown):
+        print(results.to_text(found))
     return 0
 
 

@@ -74,6 +74,8 @@ class Metadata:
     """Metrics on the test split with their counts, as the evaluation room wrote them."""
     note: str = ""
     """What a reader of the numbers must know, such as an incomplete test set."""
+    transfer: dict[str, Any] = field(default_factory=dict)
+    """Metrics on data sets of other products, by their names, such as `kolektor_sdd`."""
     image_side: int = 256
     schema_version: int = SCHEMA_VERSION
 

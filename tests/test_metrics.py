@@ -47,6 +47,9 @@ def test_photos_by_hand() -> None:
     assert found.f1_max.value == pytest.approx(0.75)
     assert found.f1_max_threshold == 0.6
     assert (found.normal, found.defective, found.threshold) == (3, 3, 1.0)
+    # At 1.0: two hits, one false alarm, one miss.
+    at_default = (found.precision.value, found.recall.value, found.f1.value)
+    assert at_default == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     # 1.0 is defective at the threshold 1.0.
     assert found.false_alarm_rate == pytest.approx(1 / 3)
     assert found.detection_rate == pytest.approx(2 / 3)
@@ -70,6 +73,34 @@ def test_photos_agree_with_sklearn(seed: int, decimals: int | None) -> None:
         chosen = [k in ("good", kind) for k in kinds]
         expected = reference.roc_auc_score(labels[chosen], scores[chosen])
         assert found.per_kind_auroc[kind] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("threshold", [0.4, 1.0, 1.7])
+def test_the_threshold_s_figures_agree_with_sklearn_and_a_bootstrap(threshold: float) -> None:
+    scores, labels, kinds = _photos(3)
+    found = image_metrics(scores, labels, kinds, threshold, resamples=4000)
+    called = scores >= threshold
+    draw = np.random.default_rng(5)
+    for metric, measure in (
+        (found.precision, reference.precision_score),
+        (found.recall, reference.recall_score),
+        (found.f1, reference.f1_score),
+    ):
+        assert metric.value == pytest.approx(measure(labels, called))
+        drawn = []
+        for _ in range(600):
+            groups = (np.flatnonzero(~labels), np.flatnonzero(labels))
+            chosen = np.concatenate([draw.choice(group, len(group)) for group in groups])
+            drawn.append(measure(labels[chosen], called[chosen]))
+        expected = tuple(np.percentile(drawn, [2.5, 97.5]))
+        assert (metric.low, metric.high) == pytest.approx(expected, abs=0.03)
+    assert found.recall.value == found.detection_rate
+
+
+def test_no_precision_where_nothing_is_called() -> None:
+    found = image_metrics([0.1, 0.2, 0.3], [0, 1, 1], ["good", "cut", "cut"])
+    assert found.precision == Metric(None, None, None, "no photo is called defective")
+    assert (found.recall, found.f1) == (Metric(0.0, 0.0, 0.0), Metric(0.0, 0.0, 0.0))
 
 
 def test_the_highest_of_equally_good_thresholds_is_named() -> None:
@@ -131,7 +162,8 @@ def test_a_thousand_resamples_take_less_than_a_second() -> None:
 
 def test_only_normal_photos() -> None:
     found = image_metrics([0.5, 1.5], [False, False], ["good", "good"])
-    for metric in (found.auroc, found.average_precision, found.f1_max):
+    ranked = (found.auroc, found.average_precision, found.f1_max)
+    for metric in (*ranked, found.precision, found.recall, found.f1):
         assert metric == Metric(None, None, None, "only one class in the test set")
     assert found.f1_max_threshold is None
     assert (found.false_alarm_rate, found.detection_rate, found.accuracy) == (0.5, None, 0.5)
@@ -224,11 +256,12 @@ def test_photos_survive_json() -> None:
         image_metrics(*_photos(0)),
         image_metrics([0.5], [False], ["good"]),
         image_metrics([0.1, 0.2, 2.0], [0, 0, 1], ["good", "good", "cut"]),
+        image_metrics([0.1, 0.2], [0, 1], ["good", "cut"]),
     ):
         data = json.loads(json.dumps(to_json(found), allow_nan=False))
         back = image_metrics_from_json(data)
         assert isinstance(back, ImageMetrics)
-        assert isinstance(back.auroc, Metric)
+        assert isinstance(back.auroc, Metric) and isinstance(back.precision, Metric)
         assert to_json(back) == data
         assert back.auroc.value == pytest.approx(found.auroc.value, abs=1e-6)
         assert back.per_kind == pytest.approx(found.per_kind, abs=1e-6)

@@ -60,6 +60,7 @@ def test_pixels_agree_with_references(seed: int, decimals: int | None) -> None:
     assert found.auroc == pytest.approx(reference.roc_auc_score(truth, flat))
     assert found.average_precision == pytest.approx(reference.average_precision_score(truth, flat))
     assert found.iou == pytest.approx(reference.jaccard_score(truth, flat >= 1.0))
+    assert found.dice == pytest.approx(reference.f1_score(truth, flat >= 1.0))
     assert found.aupro == pytest.approx(_aupro_by_brute_force(maps, masks), abs=1e-9)
     assert (found.images, found.skipped, found.reason) == (6, 0, "")
 
@@ -75,6 +76,7 @@ def test_pixels_by_hand() -> None:
     assert found.auroc == pytest.approx(1 - (0 + 1 + 5) / (3 * 17))
     assert found.average_precision == pytest.approx((1 + 2 / 3 + 3 / 8) / 3)
     assert found.iou == pytest.approx(2 / 7)
+    assert found.dice == pytest.approx(2 * 2 / (3 + 6))
     # Overlap 1/2 up to rate 1/17, 3/4 up to 5/17, then 1 up to 0.3.
     area = 1 / 17 * 0.5 + 4 / 17 * 0.75 + (0.3 - 5 / 17) * 1
     assert found.aupro == pytest.approx(area / 0.3)
@@ -83,7 +85,7 @@ def test_pixels_by_hand() -> None:
 def test_perfect_map() -> None:
     _, masks = _blobs(0)
     found = pixel_metrics(2 * masks.astype(np.float32), masks, [True] * 6)
-    for value in (found.auroc, found.average_precision, found.aupro, found.iou):
+    for value in (found.auroc, found.average_precision, found.aupro, found.iou, found.dice):
         assert value == pytest.approx(1.0)
         assert value is not None and value <= 1
 
@@ -99,7 +101,7 @@ def test_maps_that_know_nothing() -> None:
     assert (constant.auroc, constant.aupro) == pytest.approx((0.5, 0.15))
     assert constant.iou == pytest.approx(masks.mean())
     wrong = pixel_metrics(-masks.astype(np.float32), masks, everywhere)
-    assert (wrong.auroc, wrong.aupro, wrong.iou) == (0.0, 0.0, 0.0)
+    assert (wrong.auroc, wrong.aupro, wrong.iou, wrong.dice) == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_regions_count_alike_whatever_their_size() -> None:
@@ -140,7 +142,8 @@ def test_photos_without_a_mask_are_left_out() -> None:
 )
 def test_pixels_of_one_kind_give_a_reason(marked: bool, known: bool, words: str) -> None:
     found = pixel_metrics(np.ones((2, 4, 4), np.float32), np.full((2, 4, 4), marked), [known] * 2)
-    assert (found.auroc, found.average_precision, found.aupro, found.iou) == (None,) * 4
+    curves = (found.auroc, found.average_precision, found.aupro)
+    assert (*curves, found.iou, found.dice) == (None,) * 5
     assert words in found.reason
     assert (found.images, found.skipped) == ((2, 0) if known else (0, 2))
 

@@ -105,6 +105,11 @@ def test_inspect_answers_calm_photos_with_zero() -> None:
         (("train", "cae", "bottle", "--data", "tests"), 'No training photos for "bottle"'),
         (("train", "cnn", "bottle", "--data", "tests"), "no categories"),
         (("evaluate", "cae", "bottle", "--data", "tests"), "good and defective test photos"),
+        (("train", "all", "--data", "tests"), "no category in the data folder"),
+        (("train", "cae", "bottle", "--again", "--data", "tests"), "go with `train all`"),
+        (("evaluate", "cae", "--data", "tests"), "Which category?"),
+        (("evaluate", "all", "--data", "tests"), "test photos for none"),
+        (("results", "--markdown", "LICENSE"), "to put the scorecard between"),
         (("inspect", "cae", "teapot", "x.png"), "teapot"),
         (("inspect", "cae", "rendered_cap", "tests/browser"), "no photos in the folder"),
     ],
@@ -117,7 +122,7 @@ def test_results_are_printed_from_the_headers() -> None:
     done = run("results")
     assert done.returncode == 0
     assert "bottle" in done.stdout
-    assert "cnn neu" in done.stdout
+    assert "six NEU steel classes" in done.stdout
 
 
 def test_epochs_are_counted_from_one() -> None:

@@ -1,7 +1,8 @@
 """Numbers for whole photos, for pixels and for class names. Pure arithmetic on arrays, no models.
 
 A photo or pixel is called defective exactly when `score >= threshold`. All values are fractions in
-0..1. Tied scores count half in AUROC and stay together in every other curve, as in scikit-learn.
+0..1. The standard figures of photos are scikit-learn's; what needs a thousand draws or millions of
+pixels is counted here, ties as there (the tests compare).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from sklearn import metrics as standard
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 GOOD = "good"
+ONE_CLASS = "only one class in the test set"
 FPR_LIMIT = 0.3
 """AUPRO integrates up to this false-positive rate (Bergmann et al., IJCV 2021)."""
 
@@ -41,8 +44,9 @@ class ImageMetrics:
 
     `f1_max` and `f1_max_threshold` (the highest score that reaches it) are chosen on the labels of
     the test set itself: an upper bound to report as such, never a default threshold to work with.
-    The rates and `per_kind` (share detected of each defect kind) hold at `threshold`; a rate over
-    no photos is None. `per_kind_auroc` sets each defect kind against all normal photos, if any.
+    `precision`, `recall`, `f1`, the rates and `per_kind` (share detected of each defect kind) hold
+    at `threshold`; a rate over no photos is None. `per_kind_auroc` sets each defect kind against
+    all normal photos, if any.
     """
 
     normal: int
@@ -51,6 +55,9 @@ class ImageMetrics:
     average_precision: Metric
     f1_max: Metric
     f1_max_threshold: float | None
+    precision: Metric
+    recall: Metric
+    f1: Metric
     threshold: float
     false_alarm_rate: float | None
     detection_rate: float | None
@@ -63,7 +70,8 @@ class ImageMetrics:
 class PixelMetrics:
     """Pixel-level results over the `images` photos with a known mask; `skipped` ones have none.
 
-    All four values are None, with a `reason`, where the masks do not hold both kinds of pixel.
+    `iou` and `dice` hold at the default threshold. All five values are None, with a `reason`, where
+    the masks do not hold both kinds of pixel.
     """
 
     images: int
@@ -72,6 +80,7 @@ class PixelMetrics:
     average_precision: float | None
     aupro: float | None
     iou: float | None
+    dice: float | None
     reason: str = ""
 
 
@@ -105,7 +114,7 @@ def image_metrics(
     resamples: int = 1000,
     seed: int = 0,
 ) -> ImageMetrics:
-    """Photo-level AUROC, average precision, best F1, and the rates at the working threshold.
+    """Photo-level AUROC, average precision, best F1, and what the working threshold gives.
 
     Intervals run from the 2.5 to the 97.5 percentile of a stratified bootstrap (Efron & Tibshirani
     1993): normal and defective photos are redrawn apart. One that misses its value (best F1 rises
@@ -135,30 +144,45 @@ def image_metrics(
     called = values >= threshold
     defects = sorted(set(names[truth].tolist()))
     normal, defective = int((~truth).sum()), int(truth.sum())
-    auroc = precision = f1 = Metric(None, None, None, "only one class in the test set")
+    ranked = at_threshold = [Metric(None, None, None, ONE_CLASS)] * 3
     best_threshold, kind_auroc = None, {}
     if normal and defective:
         levels, where = np.unique(-values, return_inverse=True)
         good, bad = (np.bincount(where[m], minlength=levels.size) for m in (~truth, truth))
-        best = np.argmax(bad.cumsum() / ((good + bad).cumsum() + defective))
+        f1_curve = 2 * bad.cumsum() / ((good + bad).cumsum() + defective)
+        best = int(np.argmax(f1_curve))
         best_threshold = -float(levels[best])
+        found = (
+            standard.roc_auc_score(truth, values),
+            standard.average_precision_score(truth, values),
+            f1_curve[best],
+        )
+        called_so = standard.precision_recall_fscore_support(
+            truth, called, average="binary", zero_division=np.nan
+        )
         # Drawing photos with replacement is drawing how many land on each distinct score.
         draw = np.random.default_rng(seed)
         drawn_good = draw.multinomial(normal, good / normal, size=resamples)
         drawn_bad = draw.multinomial(defective, bad / defective, size=resamples)
-        ends = np.percentile(_ranking(drawn_good, drawn_bad), [2.5, 97.5], axis=1)
-        rows = np.vstack([_ranking(good[None], bad[None])[:, 0], ends]).T.tolist()
-        auroc, precision, f1 = (Metric(v, min(low, v), max(high, v)) for v, low, high in rows)
+        ranked = _with_intervals(found, _ranking(drawn_good, drawn_bad))
+        reached = -levels >= threshold
+        drawn = _calls(drawn_good[:, reached].sum(1), drawn_bad[:, reached].sum(1), defective)
+        at_threshold = _with_intervals(called_so[:3], drawn)
         for kind in defects:
-            bad = np.bincount(where[names == kind], minlength=levels.size)
-            kind_auroc[kind] = float(_ranking(good[None], bad[None])[0, 0])
+            chosen = ~truth | (names == kind)
+            kind_auroc[kind] = float(standard.roc_auc_score(truth[chosen], values[chosen]))
+    auroc, average_precision, f1_max = ranked
+    precision, recall, f1 = at_threshold
     return ImageMetrics(
         normal=normal,
         defective=defective,
         auroc=auroc,
-        average_precision=precision,
-        f1_max=f1,
+        average_precision=average_precision,
+        f1_max=f1_max,
         f1_max_threshold=best_threshold,
+        precision=precision,
+        recall=recall,
+        f1=f1,
         threshold=float(threshold),
         false_alarm_rate=float(called[~truth].mean()) if normal else None,
         detection_rate=float(called[truth].mean()) if defective else None,
@@ -171,7 +195,7 @@ def image_metrics(
 def pixel_metrics(
     maps: npt.NDArray[np.floating[Any]], masks: Mask, known: npt.ArrayLike, threshold: float = 1.0
 ) -> PixelMetrics:
-    """Pixel-level AUROC, average precision, AUPRO and IoU, exact, pooled over all used photos.
+    """Pixel-level AUROC, average precision, AUPRO, IoU and Dice, exact, pooled over used photos.
 
     AUPRO (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021) is the mean share
     found of each 8-connected defect region, integrated over false-positive rates 0..0.3 and divided
@@ -181,7 +205,7 @@ def pixel_metrics(
         maps: N×H×W finite numbers, higher is more defective.
         masks: N×H×W booleans, True is defective.
         known: N booleans; False where the mask is absent, which leaves the photo out.
-        threshold: for the IoU; a pixel is called defective exactly when its value >= threshold.
+        threshold: for IoU and Dice; a pixel is defective exactly when its value >= threshold.
 
     Raises:
         ValueError: no photos, shapes that differ, a value or threshold that is not finite.
@@ -198,7 +222,8 @@ def pixel_metrics(
         maps, masks = maps[used], masks[used]
     if not images or not masks.any() or masks.all():
         absent = "known mask" if not images else "normal pixel" if masks.any() else "defect pixel"
-        return PixelMetrics(images, skipped, None, None, None, None, f"no {absent} in the test set")
+        reason = f"no {absent} in the test set"
+        return PixelMetrics(images, skipped, None, None, None, None, None, reason)
 
     eight_within_a_photo = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
     labelled, regions = ndimage.label(masks, structure=eight_within_a_photo)
@@ -216,9 +241,10 @@ def pixel_metrics(
     auroc = 1 - float(fresh @ (alarms + alarms_above)) / (2 * outside.size * inside.size)
     precision = float(fresh @ (hits / (hits + alarms))) / inside.size
     aupro = _aupro(alarms_above / outside.size, alarms / outside.size, overlap)
-    false = int((outside >= threshold).sum())
-    iou = int((inside >= threshold).sum()) / (inside.size + false)
-    return PixelMetrics(images, skipped, auroc, precision, aupro, iou)
+    hit, false = int((inside >= threshold).sum()), int((outside >= threshold).sum())
+    iou = hit / (inside.size + false)
+    dice = 2 * hit / (inside.size + hit + false)
+    return PixelMetrics(images, skipped, auroc, precision, aupro, iou, dice)
 
 
 def classification_metrics(
@@ -258,7 +284,7 @@ def to_json(metrics: ImageMetrics | PixelMetrics | Classification | Metric) -> d
 def image_metrics_from_json(data: Mapping[str, Any]) -> ImageMetrics:
     """Reads back what `to_json` made; ValueError where a field is missing or unknown."""
     try:
-        measured = {name: Metric(**data[name]) for name in ("auroc", "average_precision", "f1_max")}
+        measured = {name: Metric(**data[name]) for name in _MEASURED}
         return ImageMetrics(**{**data, **measured})
     except (KeyError, TypeError) as error:
         raise ValueError(f"These are not the metrics of photos: {error}.") from error
@@ -270,6 +296,9 @@ def pixel_metrics_from_json(data: Mapping[str, Any]) -> PixelMetrics:
         return PixelMetrics(**data)
     except TypeError as error:
         raise ValueError(f"These are not the metrics of pixels: {error}.") from error
+
+
+_MEASURED = ("auroc", "average_precision", "f1_max", "precision", "recall", "f1")
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -286,6 +315,25 @@ def _ranking(good: Counts, bad: Counts) -> Floats:
     precision = (bad * hits / np.maximum(hits + alarms, 1)).sum(axis=1) / defective
     f1 = (2 * hits / (hits + alarms + defective[:, None])).max(axis=1)
     return np.stack([auroc, precision, f1])
+
+
+def _calls(alarms: Counts, hits: Counts, defective: int) -> Floats:
+    """Precision, recall and F1 (3×B) at a threshold; precision is NaN where nothing was called."""
+    called = alarms + hits
+    precision = np.where(called > 0, hits / np.maximum(called, 1), np.nan)
+    return np.stack([precision, hits / defective, 2 * hits / (called + defective)])
+
+
+def _with_intervals(found: Sequence[float | None], drawn: Floats) -> list[Metric]:
+    """A metric a value, with the percentiles of its row of draws (…×B, NaN left out)."""
+    metrics = []
+    for value, row in zip(found, drawn, strict=True):
+        if value is None or math.isnan(value):
+            metrics.append(Metric(None, None, None, "no photo is called defective"))
+            continue
+        low, high = np.nanpercentile(row, [2.5, 97.5]).tolist()
+        metrics.append(Metric(float(value), min(low, float(value)), max(high, float(value))))
+    return metrics
 
 
 def _aupro(above: Floats, at: Floats, overlap: Floats) -> float:

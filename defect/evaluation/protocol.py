@@ -7,6 +7,7 @@ photos before any test photo is read.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,76 +16,98 @@ import numpy as np
 from defect import load, weights
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images, load_masks
-from defect.evaluation.metrics import image_metrics, pixel_metrics, to_json
-from defect.inspector import DEFAULT_LIMIT
+from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
+from defect.images import prepare
+from defect.inspector import BATCH, DEFAULT_LIMIT
 from defect.networks import ModelName
 from defect.weights import Metadata
 
 
-def evaluate(model: ModelName, category: str, data: Path, folder: Path) -> Metadata:
-    """Runs the test photos through `load(model, category)` and saves the figures in its file.
+def has_test(data: Path, category: str) -> bool:
+    """Whether the category has test photos of both kinds, good and defective."""
+    return len({sample.defective for sample in mvtec.test_samples(data, category)}) == 2
 
-    Written to the metadata's `test`: `image` and `pixel` (calibrated), `thesis_image` and
-    `thesis_pixel` (the thesis's scoring of the same network), and `brightness_auroc`, what mean
-    brightness alone would score: where it is far from 0.5 an image figure proves little.
+
+def evaluate(model: ModelName, category: str, data: Path, folder: Path) -> Metadata:
+    """Runs the test photos once through `load(model, category)` and saves the figures in its file.
+
+    Written to the metadata's `test`:
+
+    - `image` and `pixel` (calibrated), `thesis_image` and `thesis_pixel` (the thesis's scoring of
+      the same network): `ImageMetrics` and `PixelMetrics` as JSON.
+    - `baselines`: what no network is needed for. `all_defective_f1`, the F1 of calling every photo
+      defective; `brightness_auroc` of the mean grey alone (far from 0.5, an image figure proves
+      little); `mean_image_auroc` of the squared difference from the mean training photo.
+    - `scores`: `calibrated`, `thesis` and `kind` of each photo, for curves and histograms.
 
     Raises:
         DataError: the category has no test photos of both kinds.
         WeightsError: no usable weights.
     """
-    samples = mvtec.test_samples(data, category)
-    labels = np.array([sample.defective for sample in samples], bool)
-    if labels.all() or not labels.any():
+    if not has_test(data, category):
         raise DataError(
             f'"{category}" needs good and defective test photos: {category}/test/good/ and '
             f"{category}/test/<defect>/ in the data folder."
         )
+    samples = mvtec.test_samples(data, category)
+    labels = np.array([sample.defective for sample in samples], bool)
     kinds = [sample.kind for sample in samples]
     masks, known = load_masks(samples)
-    inspections = load(model, category, folder=folder)([sample.path for sample in samples])
-    maps = np.stack([i.anomaly_map for i in inspections])
-    errors = np.stack([i.error_map for i in inspections])
-    scores = [i.score for i in inspections]
-    thesis_scores = [i.thesis_score for i in inspections]
-    thesis_limit = inspections[0].thesis_limit
-    brightness = load_images(samples).mean((1, 2, 3))
+    mean = _mean_training_photo(data, category)
+    inspect = load(model, category, folder=folder)
+    limit, thesis_limit = DEFAULT_LIMIT, inspect.calibration.thesis_limit
+    maps, errors = np.empty((2, *masks.shape), np.float32)
+    scores, thesis_scores, brightness, distance = [], [], [], []
+    for start in range(0, len(samples), BATCH):
+        photos = [prepare(sample.path) for sample in samples[start : start + BATCH]]
+        for i, (photo, found) in enumerate(zip(photos, inspect(photos), strict=True), start):
+            maps[i], errors[i] = found.anomaly_map, found.error_map
+            scores.append(found.score)
+            thesis_scores.append(found.thesis_score)
+            brightness.append(float(photo.seen.mean()))
+            if mean is not None:
+                distance.append(float(np.square(photo.seen - mean).mean()))
 
+    no_mean = Metric(None, None, None, "no training photos in the data folder")
+    defective = int(labels.sum())
+    baselines = {
+        "all_defective_f1": round(2 * defective / (len(labels) + defective), 6),
+        "brightness_auroc": to_json(image_metrics(brightness, labels, kinds).auroc),
+        "mean_image_auroc": to_json(
+            image_metrics(distance, labels, kinds).auroc if distance else no_mean
+        ),
+    }
     test: dict[str, Any] = {
-        "image": to_json(image_metrics(scores, labels, kinds, DEFAULT_LIMIT)),
-        "pixel": to_json(pixel_metrics(maps, masks, known, DEFAULT_LIMIT)),
+        "image": to_json(image_metrics(scores, labels, kinds, limit)),
+        "pixel": to_json(pixel_metrics(maps, masks, known, limit)),
         "thesis_image": to_json(image_metrics(thesis_scores, labels, kinds, thesis_limit)),
         "thesis_pixel": to_json(pixel_metrics(errors, masks, known, thesis_limit)),
-        "brightness_auroc": to_json(image_metrics(brightness, labels, kinds, 0.0).auroc)["value"],
+        "baselines": baselines,
+        "scores": {
+            "calibrated": [round(score, 4) for score in scores],
+            "thesis": [round(score, 6) for score in thesis_scores],
+            "kind": kinds,
+        },
     }
+    return rewrite(folder, model, category, test=test)
+
+
+def rewrite(folder: Path, model: str, category: str, **changes: Any) -> Metadata:
+    """Changes fields of a weights file's metadata and leaves its tensors as they are."""
     content = weights.read(folder, model, category)
-    metadata = replace(content.metadata, test=test)
+    metadata = replace(content.metadata, **changes)
     weights.save(folder, content.network, content.calibration, metadata)
     return metadata
 
 
-def summary(metadata: Metadata) -> str:
-    """One line: what was measured, calibrated and, in brackets, with the thesis's score."""
-    name = f"{metadata.model:4}{metadata.category:18}"
-    test = metadata.test
-    if not test:
-        return f"{name}not measured"
-    image, thesis = test["image"], test["thesis_image"]
-    pixel, thesis_pixel = test["pixel"]["auroc"], test["thesis_pixel"]["auroc"]
-    place = f"pixel {pixel:.3f} ({thesis_pixel:.3f})" if pixel is not None else "pixel –"
-    return (
-        f"{name}image AUROC {image['auroc']['value']:.3f} ({thesis['auroc']['value']:.3f})  {place}"
-        f"  false alarms {100 * image['false_alarm_rate']:.0f} % of {image['normal']}"
-        f"  found {100 * image['detection_rate']:.0f} % of {image['defective']}"
-        f"  brightness alone {test['brightness_auroc']:.3f}"
-    )
-
-
-def steel_summary(metadata: Metadata) -> str:
-    """One line on the classifier."""
-    test = metadata.test
-    if not test:
-        return "cnn neu: not measured"
-    return (
-        f"cnn neu  accuracy {100 * test['accuracy']:.2f} % of {test['count']} held-out "
-        f"photos, macro F1 {test['macro_f1']:.4f}"
-    )
+# Kept from one model of a category to the next.
+@lru_cache(maxsize=1)
+def _mean_training_photo(data: Path, category: str) -> np.ndarray | None:
+    """256×256×3 float32 in 0..255; None where there are no training photos."""
+    if category not in mvtec.list_categories(data):
+        return None
+    total = np.zeros((), np.float64)
+    samples = mvtec.train_samples(data, category)
+    for start in range(0, len(samples), BATCH):
+        total = total + load_images(samples[start : start + BATCH]).sum(0, np.float64)
+    return (total / len(samples)).astype(np.float32)

@@ -6,7 +6,7 @@ calibrated score is given beside it, though it measures against another product'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,12 @@ import numpy as np
 
 from defect import load
 from defect.datasets.samples import DataError, Sample
-from defect.evaluation.metrics import ImageMetrics, image_metrics
-from defect.images import prepare
+from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
+from defect.evaluation.protocol import rewrite
+from defect.images import network_input, read_photo
+from defect.inspector import BATCH, DEFAULT_LIMIT
 from defect.networks import MODELS
-from defect.weights import read_index
+from defect.weights import read_index, read_metadata, relative_path
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Transfer:
     calibrated: ImageMetrics
 
 
-def transfer(samples: Sequence[Sample], folder: Path) -> list[Transfer]:
-    """Every autoencoder in the folder on the same photos, each photo read once.
+def transfer(samples: Sequence[Sample], folder: Path) -> Iterator[Transfer]:
+    """Every autoencoder in the folder on the same photos, each photo read once, one at a time.
 
     Raises:
         DataError: the photos are all good or all defective.
@@ -42,21 +44,49 @@ def transfer(samples: Sequence[Sample], folder: Path) -> list[Transfer]:
     if labels.all() or not labels.any():
         raise DataError("Transfer needs good and defective photos; all of these are alike.")
     kinds = [sample.kind for sample in samples]
-    photos = [prepare(sample.path) for sample in samples]
-    found = []
+    # Only the networks' view is kept; the larger ones would take a gigabyte.
+    photos = [network_input(read_photo(sample.path).pixels) for sample in samples]
     for entry in read_index(folder):
         if entry.model not in MODELS:
             continue
-        inspections = load(entry.model, entry.category, folder=folder)(photos)
-        thesis, calibrated = (
-            image_metrics(scores, labels, kinds, limit)
-            for scores, limit in (
-                ([i.thesis_score for i in inspections], inspections[0].thesis_limit),
-                ([i.score for i in inspections], 1.0),
+        inspect = load(entry.model, entry.category, folder=folder)
+        scores, thesis_scores = [], []
+        for start in range(0, len(photos), BATCH):
+            for found in inspect(photos[start : start + BATCH]):
+                scores.append(found.score)
+                thesis_scores.append(found.thesis_score)
+        limit = inspect.calibration.thesis_limit
+        thesis = image_metrics(thesis_scores, labels, kinds, limit)
+        calibrated = image_metrics(scores, labels, kinds, DEFAULT_LIMIT)
+        yield Transfer(entry.model, entry.category, thesis, calibrated)
+
+
+def save_transfer(result: Transfer, dataset: str, folder: Path) -> None:
+    """Notes the figures in the weights file's header, under `transfer[dataset]`.
+
+    Raises:
+        WeightsError: a weights file must not be used.
+    """
+    found = {"image": to_json(result.calibrated), "thesis_image": to_json(result.thesis)}
+    before = read_metadata(folder / relative_path(result.model, result.category)).transfer
+    rewrite(folder, result.model, result.category, transfer={**before, dataset: found})
+
+
+def transfer_means(results: Sequence[Transfer]) -> list[str]:
+    """A line a model: the mean image AUROC over its categories, and the thesis score's."""
+    lines = []
+    for model in MODELS:
+        chosen = [result for result in results if result.model == model]
+        if chosen:
+            ours, thesis = (
+                np.mean([metrics.auroc.value for metrics in column])
+                for column in ([r.calibrated for r in chosen], [r.thesis for r in chosen])
             )
-        )
-        found.append(Transfer(entry.model, entry.category, thesis, calibrated))
-    return found
+            lines.append(
+                f"{model:4}mean of {len(chosen):<10}image AUROC {ours:.3f}"
+                f"  thesis score {thesis:.3f}"
+            )
+    return lines
 
 
 def transfer_line(result: Transfer) -> str:

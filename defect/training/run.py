@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from defect.datasets import mvtec, synthetic
 from defect.datasets.samples import load_images
 from defect.networks import ModelName
@@ -34,17 +36,24 @@ def dataset_of(category: str) -> tuple[str, str]:
 
 
 def train_and_save(
-    model: ModelName, category: str, data: Path, weights: Path, recipe: Recipe
+    model: ModelName,
+    category: str,
+    data: Path,
+    weights: Path,
+    recipe: Recipe,
+    images: np.ndarray | None = None,
 ) -> IndexEntry:
     """Trains one model on one category and saves it with its calibration.
 
-    An interrupted training goes on from `runs/`, epoch by epoch.
+    An interrupted training goes on from `runs/`, epoch by epoch. `images`, N×256×256×3 uint8, are
+    the category's training photos where they were read before.
 
     Raises:
         DataError: there are no training photos.
         ValueError: there are too few.
     """
-    images = load_images(mvtec.train_samples(data, category))
+    if images is None:
+        images = load_images(mvtec.train_samples(data, category))
     checkpoint = RUNS_FOLDER / relative_path(model, category)
     title = f"{model.upper()} {category}"
     trained = train_autoencoder(model, images, recipe, title=title, checkpoint=checkpoint)

@@ -1,4 +1,4 @@
-"""The web app: three tabs and the endpoints for programs."""
+"""The web app: four tabs and the endpoints for programs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gradio as gr
 from defect.ui.batch_tab import batch_tab
 from defect.ui.endpoints import endpoints
 from defect.ui.inspect_tab import inspect_tab
+from defect.ui.results_tab import results_tab
 from defect.ui.steel_tab import steel_tab
 
 MASTHEAD = """
@@ -30,5 +31,7 @@ def build_demo() -> gr.Blocks:
             steel_tab()
         with gr.Tab("Batch", id="batch"):
             batch_tab()
+        with gr.Tab("Results", id="results") as results:
+            results_tab(results)
         endpoints()
     return demo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
 
 from defect import catalogue
 from defect.images import ImageError, prepare, thumbnail
 from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
 from defect.overlay import draw_overlay
 from defect.report import DEFECTIVE, NOT_READ, Row, row_of, row_of_error, to_csv
+from defect.ui.cost_line import cost_line, tell_cost
+from defect.ui.download import write_download
 from defect.ui.kept import Kept
 from defect.ui.photo_input import uploaded
 from defect.ui.picker import picker
@@ -118,6 +118,7 @@ def batch_tab() -> None:
                 label="Threshold (× normal limit)",
                 info="Judges the whole batch anew when you let go.",
             )
+            cost = cost_line(first.models[0], first.name, "batch-cost")
         with gr.Column(scale=7, min_width=300):
             summary = gr.Markdown(PROMPT, elem_id="batch-summary")
             gallery = gr.Gallery(
@@ -203,6 +204,7 @@ def batch_tab() -> None:
         api_visibility="private",
         show_progress="hidden",
     )
+    tell_cost(cost, category, model, threshold)
     threshold.release(
         judge,
         [held, threshold],
@@ -220,12 +222,8 @@ def table_of(rows: Sequence[Row]) -> list[list[Any]]:
 
 
 def write_csv(rows: Sequence[Row]) -> str:
-    """Writes the rows into the app's own cache, which it cleans; returns the path."""
-    folder = Path(get_upload_folder())
-    folder.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=folder)) / "inspection.csv"
-    path.write_text(to_csv(rows), encoding="utf-8")
-    return str(path)
+    """Writes the rows as CSV for download; returns the path."""
+    return write_download("inspection.csv", to_csv(rows))
 
 
 def _nothing(text: str) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from defect.images import ImageError
 from defect.inspector import DEFAULT_LIMIT, Inspection
 from defect.overlay import draw_error, draw_overlay
 from defect.ui import words
+from defect.ui.cost_line import cost_line, cost_text
 from defect.ui.kept import Kept
 from defect.ui.photo_input import photo_input
 from defect.ui.picker import example_gallery, gallery_items, picker
@@ -57,6 +58,7 @@ def inspect_tab() -> None:
                 label="Threshold (× normal limit)",
                 info="99 of 100 normal photos stay under 1.0. Moving it runs no network again.",
             )
+            cost = cost_line(first.models[0], first.name, "cost")
             with gr.Row():
                 rebuilt = gr.Image(
                     label="Reconstruction",
@@ -101,19 +103,23 @@ def inspect_tab() -> None:
     def judge(
         key: str | None, path: str | None, model: str, category: str, limit: float
     ) -> tuple[Any, ...]:
+        costs = cost_text(model, category, limit)
         if key is None:
-            return (gr.skip(),) * 5
+            return (gr.skip(),) * 5 + (costs,)
         held = _LOOKS.get(key)
         if held is None:
-            return look(path, model, category, limit)  # forgotten: many visitors since
+            # Forgotten: many visitors since.
+            return *look(path, model, category, limit), costs
         looked_at, inspection = held
         if looked_at != (path, model, category) or inspection.limit == limit:
-            return (gr.skip(),) * 5  # another look is on its way, or nothing changes
+            # Another look is on its way, or nothing changes.
+            return (gr.skip(),) * 5 + (costs,)
         inspection = inspection.at(limit)
         _LOOKS.put((looked_at, inspection), key)
-        return gr.skip(), words.verdict(inspection), _overlay(inspection), gr.skip(), gr.skip()
+        drawn = words.verdict(inspection), _overlay(inspection)
+        return gr.skip(), *drawn, gr.skip(), gr.skip(), costs
 
-    def choose_category(name: str) -> tuple[Any, ...]:
+    def choose_category(name: str, limit: float) -> tuple[Any, ...]:
         chosen = catalogue.categories()[name]
         return (
             words.expectation(chosen),
@@ -122,6 +128,7 @@ def inspect_tab() -> None:
             ),
             None,
             _origin(chosen.models[0], name),
+            cost_text(chosen.models[0], name, limit),
         )
 
     def choose_example(name: str, event: gr.SelectData) -> str:
@@ -141,7 +148,7 @@ def inspect_tab() -> None:
     rejudge: dict[str, Any] = {
         "fn": judge,
         "inputs": [shown, *asked],
-        "outputs": result,
+        "outputs": [*result, cost],
         "api_visibility": "private",
         "show_progress": "hidden",
         "trigger_mode": "always_last",
@@ -149,11 +156,19 @@ def inspect_tab() -> None:
     }
     gr.on([threshold.input, threshold.release], **rejudge)
     looked.then(**rejudge)  # the slider may have moved while the network ran
-    model.change(_origin, [model, category], origin, api_visibility="private")
+    model.change(
+        lambda model, category, limit: (
+            _origin(model, category),
+            cost_text(model, category, limit),
+        ),
+        [model, category, threshold],
+        [origin, cost],
+        api_visibility="private",
+    )
     category.input(
         choose_category,
-        category,
-        [expects, examples, photo, origin],
+        [category, threshold],
+        [expects, examples, photo, origin, cost],
         api_visibility="private",
         show_progress="hidden",
     )

@@ -89,6 +89,46 @@ CSS = """
 .bars .row b {text-align: right; font-variant-numeric: tabular-nums; font-weight: inherit;}
 .hint {color: var(--body-text-color-subdued); font-size: .9rem;}
 .hint p {margin: 0;}
+
+:root {--good: #15803d; --bad: #c81e1e;}
+.dark {--good: #4ade80; --bad: #f87171;}
+.figures {display: grid; gap: 20px 24px;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr));}
+.figures figure {margin: 0; min-width: 0; max-width: 520px;}
+.figures svg {width: 100%; height: auto; display: block; overflow: visible;}
+.figures svg * {stroke-linejoin: round; stroke-linecap: butt;}
+.figures svg text {font-family: inherit !important; fill: currentColor;}
+.figures figcaption, .absent, .numbers .interval {color: var(--body-text-color-subdued);
+  font-size: .84rem;}
+#results-detail h3, #results-steel h3, #results-thesis h3 {font-size: .95rem; font-weight: 600;
+  margin: 14px 0 6px;}
+.figures h3 {margin-top: 0 !important;}
+.numbers {overflow-x: auto; max-width: 100%; border: 1px solid var(--border-color-primary);
+  border-radius: 8px; background: var(--block-background-fill);}
+.numbers table {border-collapse: collapse; width: 100%; border: 0 !important;
+  margin: 0 !important; font-size: .86rem;
+  font-variant-numeric: tabular-nums;}
+.numbers table th, .numbers table td {padding: 5px 10px !important; text-align: right !important;
+  white-space: nowrap; font-weight: 400; border: 0 !important; background: none !important;}
+.numbers table thead th {color: var(--body-text-color-subdued); font-weight: 600;
+  white-space: normal; vertical-align: bottom;}
+.numbers table .groups th {text-align: center !important; padding-bottom: 0 !important;}
+.numbers table th:first-child {text-align: left !important; font-weight: 600; white-space: nowrap;}
+.numbers table tr {border: 0 !important; background: none !important;}
+.numbers table tbody tr {border-top: 1px solid var(--border-color-primary) !important;}
+.numbers table .sum > * {font-weight: 700;}
+.numbers .low {color: var(--bad);}
+.figures .numbers table th, .figures .numbers table td {padding-inline: 7px !important;}
+#scorecard {max-width: 100%; overflow-x: auto;}
+#scorecard th .cell-menu-button {display: flex; border: 0; background: none; width: 16px;
+  min-width: 16px; margin: 0; right: 0; color: var(--body-text-color-subdued);}
+#scorecard th .cell-wrap {padding-right: 15px;}
+#scorecard th .header-content, #scorecard th .header-content * {text-align: left;
+  justify-content: flex-start;}
+#scorecard [role=gridcell] *, #scorecard th * {font-family: var(--font) !important;}
+#scorecard [role=gridcell] {font-variant-numeric: tabular-nums;}
+#results-rebuilt .grid-wrap {min-height: 0; height: auto !important; overflow: visible;}
+#results-rebuilt .thumbnail-item {aspect-ratio: 520 / 256;}
 footer {opacity: .75;}
 gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .main > .wrap,
 .gradio-container main.contain {min-width: 0; max-width: 100%;}
@@ -105,10 +145,13 @@ gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .ma
   object-fit: contain !important; width: 100%; height: 100%;}
 #verdict, #steel-verdict, #steel-bars, .html-container {padding: 0 !important;}
 @media (max-width: 640px) {
+  .numbers table th, .numbers table td {padding-inline: 7px !important;}
   .main.fillable {padding: 12px !important;}
   #category, #model, #batch-category, #batch-model {
     flex: 1 1 100% !important; min-width: 100% !important;}
   #batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
+  .tab-container button {padding-inline: 9px !important;}
+  #results-rebuilt .grid-container {grid-template-columns: repeat(2, minmax(0, 1fr)) !important;}
   .bars .row {grid-template-columns: 7.2rem 1fr 3.6rem;}
 }
 """

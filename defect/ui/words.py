@@ -8,6 +8,7 @@ from defect.catalogue import Category
 from defect.classifier import Classification
 from defect.inspector import Inspection
 from defect.report import describe
+from defect.threshold_cost import Cost
 from defect.weights import Metadata, WeightsSource
 
 GAUGE_END = 3.0
@@ -102,6 +103,29 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
     if metadata.note:
         lines.append(metadata.note)
     return "\n\n".join(lines)
+
+
+def threshold_cost(cost: Cost) -> str:
+    """What a threshold costs, in a sentence that says how little or much it was counted on."""
+    good = cost.held_out + cost.good
+    if not good:
+        return ""
+    text = f"At this limit {_of_hundred(cost.stopped, good, 'good parts')} stopped"
+    if cost.defective:
+        text += f" and {_of_hundred(cost.caught, cost.defective, 'known defects')} caught"
+    held_out = f"{cost.held_out} held-out" if cost.held_out else ""
+    test = f"{cost.good} test" if cost.good else ""
+    counted = " and ".join(part for part in (held_out, test) if part) + " photos of good parts"
+    if cost.defective:
+        counted += f" and {cost.defective} of defective ones"
+    return f"{text} (counted on {counted})."
+
+
+def _of_hundred(count: int, total: int, what: str) -> str:
+    """Such as `about 2 of 100 good parts are`; all and none are never rounded to."""
+    if count in (0, total):
+        return f"{'all' if count else 'none of the'} {total} {what} are"
+    return f"about {min(max(round(100 * count / total), 1), 99)} of 100 {what} are"
 
 
 LEGEND = (

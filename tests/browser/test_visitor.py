@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -127,6 +128,71 @@ def test_a_batch_and_its_csv(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#batch-summary")).to_contain_text("3 of 3")
 
 
+def test_the_threshold_says_what_it_costs(page: Page) -> None:
+    cost = page.locator("#cost")
+    expect(cost).to_contain_text("photos of good parts")
+    before = cost.inner_text()
+    move_slider(page, "threshold", 0.3)  # no photo is needed
+    expect(cost).not_to_have_text(before)
+    expect(cost).to_contain_text(re.compile(r"good parts are stopped"))
+    page.get_by_role("tab", name="Batch").click()
+    cost = page.locator("#batch-cost")
+    expect(cost).to_have_text(before)
+    move_slider(page, "batch-threshold", 0.3)
+    expect(cost).not_to_have_text(before)
+
+
+def scorecard_row(page: Page, number: int) -> list[str]:
+    rows = page.locator("#scorecard [role=row]:has([role=gridcell])")
+    return rows.nth(number).inner_text().split("\n")
+
+
+def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
+    page.get_by_role("tab", name="Results").click()
+    detail = page.locator("#results-detail")
+    expect(detail.locator("svg").first).to_be_visible()
+    expect(page.locator("#results-rebuilt img")).to_have_count(4)
+    expect(page.locator("#results-steel svg")).to_have_count(2)
+
+    head = page.locator("#scorecard [data-testid=header-2]:visible")
+    for order, better in (("Sort ascending", min), ("Sort descending", max)):
+        head.locator(".cell-menu-button").click()
+        page.get_by_role("menuitem", name=order).click()
+        page.wait_for_timeout(300)
+        found = [float(scorecard_row(page, i)[2].split()[0]) for i in range(6)]
+        assert found[0] == better(found)
+        assert found == sorted(found, reverse=better is max)
+
+    page.locator("#results-category input").click()
+    page.get_by_role("option", name="bottle").click()
+    expect(page.locator("#results-rebuilt-note")).to_contain_text("may not be passed on")
+    expect(page.locator("#results-rebuilt")).not_to_be_visible()
+    chosen = detail.inner_text()
+    page.locator("#results-model").get_by_text("CAE").click()
+    expect(detail).not_to_have_text(chosen)
+
+    name, model, *_ = scorecard_row(page, 0)
+    row = page.locator("#scorecard [role=row]:has([role=gridcell])").first
+    row.locator("[role=gridcell]").nth(2).click()
+    expect(page.locator("#results-category input")).to_have_value(name)
+    expect(page.locator("#results-model input:checked")).to_have_value(model.lower())
+
+
+def test_the_numbers_can_be_had(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Results").click()
+    page.locator("#results-detail svg").first.wait_for()
+    for element, name in (("results-csv", "a.csv"), ("results-json", "a.json")):
+        with page.expect_download() as download:
+            page.locator(f"#{element}").click()
+        download.value.save_as(tmp_path / name)
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert {row["category"] for row in rows} >= {"bottle", "rendered_cap"}
+    assert len(document["scorecard"]) == len(rows)
+    assert "/tmp" not in page.locator("body").inner_text()
+
+
 @pytest.mark.parametrize(
     "page", [(390, "light"), (390, "dark"), (1280, "dark")], indirect=True, ids=str
 )
@@ -134,6 +200,8 @@ def test_nothing_runs_off_the_side(page: Page) -> None:
     pick_example(page, 1)
     page.locator("#overlay img").wait_for()
     width = page.viewport_size["width"] if page.viewport_size else 0
-    for tab in ("Inspect", "Steel surface", "Batch"):
+    for tab in ("Inspect", "Steel surface", "Batch", "Results"):
         page.get_by_role("tab", name=tab).click()
+        if tab == "Results":
+            page.locator("#results-detail svg").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
