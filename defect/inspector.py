@@ -1,6 +1,6 @@
 """Photos → inspections, for one model and category.
 
-The network runs once a photo; thresholds are asked of the result.
+The network runs once a photo (twice if its light is unusual); thresholds are asked of the result.
 """
 
 from __future__ import annotations
@@ -119,6 +119,12 @@ class Inspector:
         pixels = scoring.to_tensor(np.stack([photo.seen for photo in photos]))
         seen = scoring.look(self.network, pixels)
         maps = scoring.anomaly_maps(self.calibration, seen)
+        gains = scoring.gains(self.calibration, pixels)
+        other_light = gains != 1
+        if bool(other_light.any()):
+            relit = pixels[other_light] * gains[other_light].view(-1, 1, 1, 1)
+            again = scoring.look(self.network, relit.clamp_(0, 1))
+            maps[other_light] = scoring.anomaly_maps(self.calibration, again)
         scores = scoring.scores(maps).tolist()
         thesis_scores = scoring.thesis_scores(seen.error).tolist()
         reconstructions = (seen.reconstruction * 255).round_().byte().permute(0, 2, 3, 1)
@@ -126,7 +132,7 @@ class Inspector:
             Inspection(
                 photo=photo.shown,
                 name=photo.name,
-                notes=photo.notes,
+                notes=photo.notes + _light(float(gains[i])),
                 anomaly_map=maps[i].numpy(),
                 error_map=seen.error[i].numpy(),
                 reconstruction=np.ascontiguousarray(reconstructions[i].numpy()),
@@ -139,6 +145,13 @@ class Inspector:
             )
             for i, photo in enumerate(photos)
         ]
+
+
+def _light(gain: float) -> tuple[str, ...]:
+    if gain == 1:
+        return ()
+    found = "darker" if gain > 1 else "lighter"
+    return (f"{found} than the training photos: judged with its light × {gain:.2f}",)
 
 
 def load_inspector(model: str, category: str, folder: Path = WEIGHTS_FOLDER) -> Inspector:

@@ -3,16 +3,22 @@
 Two scorings, always named:
 
 `thesis`      E = (x − x̂)² averaged over channels of the normalised photo; score = mean of E.
-`calibrated`  Two views of the photo, each measured against what is normal *at that place and for
+`calibrated`  Three views of the photo, each measured against what is normal *at that place and for
               that network*, then added: how far the encoder's features lie from their Gaussian
               (Mahalanobis distance, PaDiM, Defard et al. 2021, on the autoencoder's own encoder
-              instead of an ImageNet network), and how far the smoothed reconstruction error lies
-              above its usual value. The map is in multiples of the *normal limit*, the bound that
-              99 of 100 normal photos stay under; the score is the map's highest value. So 1.0 is
-              the limit, for every network and category, and a photo is called defective exactly
-              when its mask is not empty.
+              instead of an ImageNet network), and how far two readings of the reconstruction error
+              lie above their usual value: the smoothed square, which sees wrong texture, and the
+              length of the smoothed residual, in which noise cancels and what was really rebuilt
+              otherwise stays. The map is in multiples of the *normal limit*, the bound that 99 of
+              100 normal photos stay under; the score is the map's highest value. So 1.0 is the
+              limit, for every network and category, and a photo is called defective exactly when
+              its mask is not empty.
 
-Everything here is fitted on normal photos only.
+A photo lighter or darker than the training photos is first brought to their light, so that
+exposure alone is no defect; the thesis's score takes every photo as it is.
+
+Everything here is fitted on normal photos only; the choices were made on held-out normal photos
+with defects rendered onto them.
 """
 
 from __future__ import annotations
@@ -36,10 +42,16 @@ GRID = 32
 DIRECTIONS = 40
 """Random directions of the 480 feature channels kept at each place."""
 FEATURE_CHANNELS = 480
-ERROR_SHARE = 0.2
-"""Part of the reconstruction error in the combined map; chosen on rendered defects."""
+ERROR_SHARE = 0.35
+"""Part of the higher of the two error views in the combined map."""
 SMOOTHING = 4.0
-"""σ in pixels of a 256×256 map."""
+"""σ of the features' map, in pixels of 256×256."""
+ERROR_SIDE = 128
+"""The error views are kept at half the photo's side: finer they are smoothed away."""
+SQUARE_SMOOTHING, RESIDUAL_SMOOTHING = 2.0, 1.5
+"""σ in pixels of 128×128."""
+GAIN_RANGE = 0.7, 1.4
+"""How far a photo's light is corrected at most."""
 NORMAL_QUANTILE = 0.99
 
 
@@ -51,6 +63,8 @@ class Look:
     """N×3×256×256, 0..1."""
     error: Tensor
     """N×256×256: the thesis's E, not smoothed."""
+    residual: Tensor
+    """N×3×128×128: normalised photo less reconstruction, averaged over 2×2 pixels."""
     features: Tensor
     """N×1024×480: the four encoder stages, averaged onto one grid of 32×32 places."""
 
@@ -66,12 +80,14 @@ class Calibration:
     whitening: Tensor
     """1024×40×40: at each place, the lower triangle that makes normal features uncorrelated."""
     error_mean: Tensor
-    """256×256: mean of the smoothed E."""
+    """2×128×128: mean of the two error views."""
     error_spread: Tensor
-    """256×256: its standard deviation, with a floor."""
+    """2×128×128: their standard deviation, with a floor."""
     feature_limit: float
-    error_limit: float
-    """The limits that put the two views on one scale."""
+    error_limits: list[float]
+    """The limits that put the three views on one scale."""
+    brightness: list[float]
+    """Mean grey in 0..1 of nine of ten usual photos: least, middle, greatest."""
     limit: float
     """Normal limit of the combined map; dividing by it gives the map's unit."""
     thesis_limit: float
@@ -95,12 +111,13 @@ _TENSOR_SHAPES = {
     "projection": (FEATURE_CHANNELS, DIRECTIONS),
     "feature_mean": (GRID * GRID, DIRECTIONS),
     "whitening": (GRID * GRID, _TRIANGLE),
-    "error_mean": (256, 256),
-    "error_spread": (256, 256),
+    "error_mean": (2, ERROR_SIDE, ERROR_SIDE),
+    "error_spread": (2, ERROR_SIDE, ERROR_SIDE),
 }
 _NUMBERS = (
     "feature_limit",
-    "error_limit",
+    "error_limits",
+    "brightness",
     "limit",
     "thesis_limit",
     "normal_scores",
@@ -146,17 +163,28 @@ def look(network: Autoencoder, pixels: Tensor) -> Look:
         if isinstance(layer, nn.ReLU):
             stages.append(x)
     output = network.decode(network.to_mean(x.flatten(1)) if isinstance(network, VAE) else x)
-    error = (normalised - output).square_().mean(1)
+    difference = normalised - output
+    residual = F.avg_pool2d(difference, 2)
+    error = difference.square_().mean(1)
     reconstruction = network.denormalise(output).clamp_(0, 1)
-    return Look(reconstruction, error, torch.cat([_to_grid(stage) for stage in stages], 2))
+    features = torch.cat([_to_grid(stage) for stage in stages], 2)
+    return Look(reconstruction, error, residual, features)
+
+
+def gains(calibration: Calibration, pixels: Tensor) -> Tensor:
+    """N×3×256×256 in 0..1 → N factors that bring unusually lit photos to the usual light."""
+    least, middle, greatest = calibration.brightness
+    light = pixels.mean((1, 2, 3)).clamp_min(1e-3)
+    usual = (light >= least) & (light <= greatest)
+    return torch.where(usual, 1.0, (middle / light).clamp(*GAIN_RANGE))
 
 
 def anomaly_maps(calibration: Calibration, seen: Look) -> Tensor:
     """N×256×256 float32, ≥ 0, in multiples of the normal limit."""
     features = feature_distance(calibration, seen.features) / calibration.feature_limit
-    smooth = smoothed(seen.error)
-    error = ((smooth - calibration.error_mean) / calibration.error_spread).clamp_min_(0)
-    return combine(features, error / calibration.error_limit) / calibration.limit
+    error = (error_views(seen) - calibration.error_mean) / calibration.error_spread
+    limits = error.new_tensor(calibration.error_limits).view(2, 1, 1)
+    return combine(features, error.clamp_min_(0) / limits) / calibration.limit
 
 
 def scores(maps: Tensor) -> Tensor:
@@ -169,8 +197,19 @@ def thesis_scores(error: Tensor) -> Tensor:
     return error.flatten(1).mean(1)
 
 
-def combine(features: Tensor, error: Tensor) -> Tensor:
+def combine(features: Tensor, errors: Tensor) -> Tensor:
+    """N×256×256 and N×2×128×128, each in multiples of its own limit → N×256×256."""
+    stretch = _stretch()
+    error = stretch @ errors.amax(1) @ stretch.T
     return (1 - ERROR_SHARE) * features + ERROR_SHARE * error
+
+
+def error_views(seen: Look) -> Tensor:
+    """N×2×128×128: the smoothed square of the error, and the length of the smoothed residual."""
+    square, residual = _blur(ERROR_SIDE, SQUARE_SMOOTHING), _blur(ERROR_SIDE, RESIDUAL_SMOOTHING)
+    squared = square @ F.avg_pool2d(seen.error, 2) @ square.T
+    length = (residual @ seen.residual @ residual.T).square_().sum(1).sqrt_()
+    return torch.stack([squared, length], 1)
 
 
 def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
@@ -187,26 +226,28 @@ def project(features: Tensor, projection: Tensor) -> Tensor:
     return features @ projection
 
 
-def smoothed(maps: Tensor) -> Tensor:
-    """Gaussian blur of N×256×256 maps (σ 4 pixels), mirrored at the border."""
-    blur = _blur()
-    return blur @ maps @ blur.T
+@lru_cache(maxsize=3)
+def _blur(side: int, sigma: float) -> Tensor:
+    """S×S: Gaussian blur of one row, mirrored at its ends. Two products take a third of the time
+    of two convolutions."""
+    radius = round(3 * sigma)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    padded = F.pad(torch.eye(side).unsqueeze(1), (radius, radius), mode="reflect")
+    return F.conv1d(padded, (kernel / kernel.sum()).view(1, 1, -1)).squeeze(1).T.contiguous()
 
 
 @lru_cache(maxsize=1)
-def _blur() -> Tensor:
-    """256×256: the blur of one row. Two products with it take a third of two convolutions."""
-    radius = round(3 * SMOOTHING)
-    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / SMOOTHING) ** 2)
-    padded = F.pad(torch.eye(256).unsqueeze(1), (radius, radius), mode="reflect")
-    return F.conv1d(padded, (kernel / kernel.sum()).view(1, 1, -1)).squeeze(1).T.contiguous()
+def _stretch() -> Tensor:
+    """256×128: a row of an error view stretched to pixels bilinearly."""
+    rows = F.interpolate(torch.eye(ERROR_SIDE).unsqueeze(1), size=256, mode="linear")
+    return rows.squeeze(1).T.contiguous()
 
 
 @lru_cache(maxsize=1)
 def _grid_to_map() -> Tensor:
     """256×32: a row of places stretched to pixels bilinearly, then blurred."""
     stretched = F.interpolate(torch.eye(GRID).unsqueeze(1), size=256, mode="linear").squeeze(1)
-    return _blur() @ stretched.T
+    return _blur(256, SMOOTHING) @ stretched.T
 
 
 def normal_limit(normal: Iterable[float]) -> float:

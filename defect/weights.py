@@ -57,6 +57,8 @@ class Training:
     seconds: float
     loss_curve: list[float] = field(default_factory=list)
     held_out_curve: list[float] = field(default_factory=list)
+    start: str = ""
+    """What the network was before, where it was not random."""
 
 
 @dataclass(frozen=True)

@@ -77,27 +77,46 @@ def test_the_photos_in_a_batch_do_not_mix(
 
 
 def test_map_by_hand() -> None:
-    """Of 480 channels the first 40 count, around 0 with spread 1; an error of 1 ± 2 is usual."""
-    eye, whole = torch.eye(40).repeat(1024, 1, 1), torch.ones(256, 256)
-    tensors = torch.eye(480, 40), torch.zeros(1024, 40), eye, whole, 2 * whole
-    plain = Calibration(*tensors, 2.0, 4.0, 2.0, 1.0, [], [])
+    """Of 480 channels the first 40 count, around 0 with spread 1; errors of 1 ± 2 are usual."""
+    eye, half = torch.eye(40).repeat(1024, 1, 1), torch.ones(2, 128, 128)
+    tensors = torch.eye(480, 40), torch.zeros(1024, 40), eye, half, 2 * half
+    plain = Calibration(*tensors, 2.0, [4.0, 8.0], [0.0, 0.5, 1.0], 2.0, 1.0, [], [])
     features = torch.full((1, 1024, 480), 3.0)
-    maps = scoring.anomaly_maps(plain, Look(torch.empty(0), 5 * whole[None], features))
-    assert maps.shape == (1, 256, 256) and maps.dtype == torch.float32
-    # Features 3 over their limit 2 weigh 0.8; error (5 - 1) / 2 over its limit 4 weighs 0.2.
-    assert_allclose(maps, (0.8 * 3 / 2 + 0.2 * 2 / 4) / 2, rtol=1e-4)
+
+    def maps(error: float, residual: float) -> Tensor:
+        seen = torch.full((1, 256, 256), 1.0 * error), torch.full((1, 3, 128, 128), 1.0 * residual)
+        return scoring.anomaly_maps(plain, Look(torch.empty(0), *seen, features))
+
+    assert maps(1, 0).shape == (1, 256, 256) and maps(1, 0).dtype == torch.float32
+    # Features 3 over their limit 2 weigh 0.65; the square (5 - 1) / 2 over its limit 4 weighs 0.35.
+    assert_allclose(maps(5, 0), (0.65 * 3 / 2 + 0.35 * 2 / 4) / 2, rtol=1e-4)
+    # The residual's length (√3 · 20 - 1) / 2 over its limit 8 is higher, so it counts instead.
+    length = (3**0.5 * 20 - 1) / 2 / 8
+    assert_allclose(maps(5, 20), (0.65 * 3 / 2 + 0.35 * length) / 2, rtol=1e-4)
     # Less error than usual does not make up for strange features.
-    maps = scoring.anomaly_maps(plain, Look(torch.empty(0), 0 * whole[None], features))
-    assert_allclose(maps, 0.8 * 3 / 2 / 2, rtol=1e-4)
+    assert_allclose(maps(0, 0), 0.65 * 3 / 2 / 2, rtol=1e-4)
 
 
-def test_smoothing_is_a_gaussian_of_sigma_four() -> None:
-    point = torch.zeros(1, 256, 256)
-    point[0, 100, 80] = 1
-    blurred = scoring.smoothed(point)[0]
-    assert blurred.sum().item() == pytest.approx(1, rel=1e-4)
-    assert (blurred[104, 80] / blurred[100, 80]).item() == pytest.approx(np.exp(-0.5), rel=1e-3)
-    assert (blurred[100, 72] / blurred[100, 80]).item() == pytest.approx(np.exp(-2), rel=1e-3)
+def test_a_residual_that_cancels_is_noise() -> None:
+    """Of two residuals of the same size the one with a direction is the longer after smoothing."""
+    noise = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    error = torch.zeros(1, 256, 256)
+    for steady, least in ((0.0, 0.0), (1.0, 1.3)):
+        residual = noise.abs() if steady else noise
+        look = Look(torch.empty(0), error, residual, torch.empty(0))
+        length = scoring.error_views(look)[0, 1].mean().item()
+        assert length >= least if steady else length < 0.6
+
+
+def test_error_views_are_smoothed_by_a_gaussian() -> None:
+    error, residual = torch.zeros(1, 256, 256), torch.zeros(1, 3, 128, 128)
+    error[0, 100:102, 80:82] = 1
+    residual[0, 1, 50, 40] = 1
+    views = scoring.error_views(Look(torch.empty(0), error, residual, torch.empty(0)))[0]
+    assert views[0].sum().item() == pytest.approx(1, rel=1e-4)
+    # σ is 4 and 3 pixels of the photo, 2 and 1.5 of the views.
+    assert (views[0, 52, 40] / views[0, 50, 40]).item() == pytest.approx(np.exp(-0.5), rel=1e-3)
+    assert (views[1, 50, 43] / views[1, 50, 40]).item() == pytest.approx(np.exp(-2), rel=1e-3)
 
 
 def test_score_is_the_highest_value(calibration: Calibration, seen: Look) -> None:
@@ -117,14 +136,16 @@ def test_one_is_the_limit(calibration: Calibration, seen: Look) -> None:
     assert scoring.scores(maps).tolist() == pytest.approx((raw / calibration.limit).tolist())
 
 
-@pytest.mark.parametrize("view", ["error", "features"])
+@pytest.mark.parametrize("view", ["error", "residual", "features"])
 def test_no_map_is_stretched_to_its_own_range(
     calibration: Calibration, seen: Look, view: str
 ) -> None:
     """A far corner made worse leaves the rest of the map as it was, to the last bit."""
     changed = getattr(seen, view).clone()
     if view == "error":
-        changed[:, :64, :64] *= 50
+        changed[:, :64, :64] = changed[:, :64, :64] * 50 + 50
+    elif view == "residual":
+        changed[:, :, :32, :32] = changed[:, :, :32, :32] * 50 + 50
     else:
         changed.view(-1, 32, 32, 480)[:, :8, :8] *= 50
     before = scoring.anomaly_maps(calibration, seen)
@@ -154,11 +175,14 @@ def test_limits_come_from_the_held_out_photos(network: CAE, calibration: Calibra
     assert len(calibration.normal_scores) == len(calibration.normal_thesis_scores) == 8
     # In multiples of the limit, the limit of the very same scores is 1.
     assert scoring.normal_limit(calibration.normal_scores) == pytest.approx(1, abs=1e-3)
+    held_out = scoring.to_tensor(_normal(8, 1))
     with torch.inference_mode():
-        seen = scoring.look(network, scoring.to_tensor(_normal(8, 1)))
+        seen = scoring.look(network, held_out)
+        gains = scoring.gains(calibration, held_out).view(-1, 1, 1, 1)
+        relit = scoring.look(network, (held_out * gains).clamp(0, 1))
     # Kept scores measure each photo's error against the other photos', so a little differs.
-    found = scoring.scores(scoring.anomaly_maps(calibration, seen))
-    assert found.tolist() == pytest.approx(calibration.normal_scores, rel=0.05)
+    found = scoring.scores(scoring.anomaly_maps(calibration, relit))
+    assert found.tolist() == pytest.approx(calibration.normal_scores, rel=0.1)
     thesis = scoring.thesis_scores(seen.error).tolist()
     assert calibration.normal_thesis_scores == pytest.approx(thesis, rel=1e-4)
     assert calibration.thesis_limit == pytest.approx(scoring.normal_limit(thesis), rel=1e-4)
@@ -184,7 +208,7 @@ def test_a_file_keeps_the_maps(calibration: Calibration, seen: Look) -> None:
     [
         (lambda tensors, _: tensors.pop("projection"), "projection"),
         (lambda tensors, _: tensors.update(surprise=torch.zeros(1)), "surprise"),
-        (lambda tensors, _: tensors.update(error_mean=torch.zeros(128, 128)), "error_mean"),
+        (lambda tensors, _: tensors.update(error_mean=torch.zeros(256, 256)), "error_mean"),
         (lambda tensors, _: tensors.update(whitening=torch.zeros(1024, 40, 40)), "whitening"),
         (lambda tensors, _: tensors.clear(), "error_mean, error_spread, feature_mean"),
         (lambda _, numbers: numbers.pop("limit"), "lacks limit$"),
@@ -206,5 +230,18 @@ def test_photos_all_alike_calibrate_to_finite_numbers() -> None:
     same = np.full((8, 256, 256, 3), 100, np.uint8)
     calibration = fit_calibration(network, same, same)
     assert np.isfinite(
-        [calibration.limit, calibration.error_limit, calibration.feature_limit]
+        [calibration.limit, *calibration.error_limits, calibration.feature_limit]
     ).all()
+
+
+def test_only_unusual_light_is_corrected(calibration: Calibration) -> None:
+    least, middle, greatest = calibration.brightness
+    usual = torch.stack(
+        [torch.full((3, 256, 256), light) for light in (least + 0.001, greatest - 0.001)]
+    )
+    assert (scoring.gains(calibration, usual) == 1).all()
+    for other in (usual[:1] * 0.8, usual[1:] * 1.2):
+        brought = other * scoring.gains(calibration, other).view(-1, 1, 1, 1)
+        assert brought.mean().item() == pytest.approx(middle, rel=1e-3)
+    # Black has no light to bring anywhere.
+    assert scoring.gains(calibration, usual * 0).tolist() == pytest.approx([1.4] * 2)

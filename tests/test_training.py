@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from defect.datasets import neu
@@ -14,7 +15,7 @@ from defect.training import steel
 from defect.training.autoencoder import Recipe, held_out_loss, split, train_autoencoder
 from defect.training.checkpoint import Progress
 from defect.training.corruption import add_gaussian_noise, paste_defects
-from defect.weights import read_metadata
+from defect.weights import read_metadata, save
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,45 @@ def test_steel_classifier_trains_and_is_tested_on_what_it_never_saw(
     assert metadata.test["count"] == 6
     assert np.sum(metadata.test["confusion"]) == 6
     assert metadata.training.images_fit == 24 + 6
+
+
+def test_a_start_keeps_its_encoder_and_learns_a_decoder(stripes: np.ndarray) -> None:
+    torch.manual_seed(5)
+    start = build_autoencoder("dae").state_dict()
+    trained = train_autoencoder("dae", stripes, Recipe(epochs=1, batch_size=8), start=start)
+    learnt = trained.network.state_dict()
+    changed = {name for name in start if not torch.equal(start[name], learnt[name])}
+    assert changed and all(name.startswith("decoder.") for name in changed)
+    assert "taught on many products" in trained.training.start
+
+
+def test_the_shared_encoder_learns_from_its_teacher(stripes: np.ndarray, tmp_path: Path) -> None:
+    from torchvision.models import squeezenet1_1
+
+    from defect.training import encoder
+    from defect.training.run import shared_encoder
+
+    assert shared_encoder(tmp_path) is None
+    torch.manual_seed(0)
+    teacher = tmp_path / "teacher.safetensors"
+    safetensors.torch.save_file(squeezenet1_1().state_dict(), teacher)
+    layers = encoder.load_teacher(teacher)
+    network, curve, _ = encoder.train_encoder(stripes, layers, epochs=3)
+    assert len(curve) == 3 and min(curve[1:]) < curve[0]
+    metadata = encoder.describe(["stripes"], len(stripes), curve, 1.0, 0)
+    save(tmp_path, network.state_dict(), {}, metadata)
+    start = shared_encoder(tmp_path)
+    assert start is not None
+    trained = train_autoencoder("dae", stripes, Recipe(epochs=1, batch_size=8), start=start)
+    assert np.isfinite(trained.training.held_out_curve).all()
+
+
+def test_another_teacher_is_refused(tmp_path: Path) -> None:
+    from defect.datasets.samples import DataError
+    from defect.training.encoder import load_teacher
+
+    path = tmp_path / "other.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(3)}, path)
+    for wrong in (path, tmp_path / "absent.safetensors"):
+        with pytest.raises(DataError, match=rf'"{wrong.name}" does not hold .* --teacher'):
+            load_teacher(wrong)

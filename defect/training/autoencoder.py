@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ GRADIENT_NORM = 1.0
 BRIGHTNESS_JITTER = 0.08
 PASTED_SHARE = 0.75
 MASK_WEIGHT = 2.0
+STARTED = "the encoder taught on many products (encoder/shared), kept as it is"
 CORRUPTIONS = {
     "cae": "none",
     "vae": "none",
@@ -98,6 +99,7 @@ def train_autoencoder(
     *,
     title: str = "",
     checkpoint: Path | None = None,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Trained:
     """Trains from scratch, or from the checkpoint of the same recipe and photos.
 
@@ -106,6 +108,7 @@ def train_autoencoder(
         images: N×256×256×3 uint8 defect-free photos, N ≥ 16.
         title: shown before the progress bar.
         checkpoint: written after every epoch and removed at the end.
+        start: weights of a CAE or DAE to start from; its encoder then stays as it is.
 
     Raises:
         ValueError: too few photos.
@@ -115,9 +118,16 @@ def train_autoencoder(
     precision = pick_precision(device)
     torch.manual_seed(recipe.seed)
     network = build_autoencoder(model).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    if start is not None:
+        network.load_state_dict(start)
+        network.encoder.requires_grad_(False)
+    learning = [p for p in network.parameters() if p.requires_grad]
+    # Fused: the VAE has 26 million parameters, and stepping them one by one took half its time.
+    optimizer = torch.optim.Adam(learning, lr=recipe.learning_rate, fused=True)
 
     identity = {**asdict(recipe), "model": model, "images": len(images), "sum": int(images.sum())}
+    if start is not None:
+        identity["start"] = sum(float(tensor.double().abs().sum()) for tensor in start.values())
     progress, best = Progress(identity), snapshot(network)
     resumed = load_checkpoint(checkpoint, identity, network, optimizer) if checkpoint else None
     if resumed is not None:
@@ -141,6 +151,7 @@ def train_autoencoder(
             torch.manual_seed(recipe.seed * 100_003 + progress.epoch)
             draw = torch.Generator().manual_seed(recipe.seed * 100_003 + progress.epoch)
             network.train()
+            network.encoder.train(start is None)
             total = 0.0
             for step, batch in enumerate(_batches(fit, recipe.batch_size, draw)):
                 share = (progress.epoch + step / steps) / recipe.epochs
@@ -151,7 +162,7 @@ def train_autoencoder(
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                     loss = _loss(network, batch, draw, kl_weight, device)
                 loss.backward()
-                nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
+                nn.utils.clip_grad_norm_(learning, GRADIENT_NORM)
                 optimizer.step()
                 total += loss.item() * len(batch)
                 bar.update(len(batch))
@@ -183,6 +194,7 @@ def train_autoencoder(
         seconds=round(progress.seconds, 1),
         loss_curve=[round(v, 6) for v in progress.loss_curve],
         held_out_curve=[round(v, 6) for v in progress.held_out_curve],
+        start="" if start is None else STARTED,
     )
     if checkpoint:
         checkpoint.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from defect.networks import Autoencoder
 from defect.packing import as_stored
 from defect.scoring import (
     DIRECTIONS,
+    ERROR_SIDE,
     FEATURE_CHANNELS,
     GRID,
     Calibration,
@@ -31,7 +32,11 @@ _DIAGONAL_SHARE = 0.3
 """Part of each place's covariance replaced by its diagonal: too few photos for all of it."""
 _SHARED_SHARE = 0.05
 _SPREAD_FLOOR = 0.5
-_CHANNEL_PHOTOS = 32
+_CHANNEL_PHOTOS = 64
+_LEAST_VARIANCE = 0.003
+"""Below this a direction's variance is taken for noise; channels have variance 1."""
+_USUAL_LIGHT = 0.05, 0.5, 0.95
+_ERROR_SHAPE = (2, ERROR_SIDE, ERROR_SIDE)
 
 
 @torch.inference_mode()
@@ -46,7 +51,8 @@ def fit_calibration(
         held_out: M×256×256×3 uint8 normal photos the network was not fitted on.
         seed: of the random projection.
     """
-    projection = _projection(network, fit[:_CHANNEL_PHOTOS], seed)
+    brightness = np.quantile(fit.mean((1, 2, 3)) / 255, _USUAL_LIGHT).round(4).tolist()
+    projection = _projection(network, fit, seed)
     both = np.concatenate([fit, _relit(fit, seed)])
     projected = torch.cat(
         [scoring.project(seen.features, projection) for seen in _looks(network, both)]
@@ -54,38 +60,43 @@ def fit_calibration(
     mean = projected.mean(0)
     whitening = _whitening(projected - mean)
 
-    seen = list(_looks(network, held_out))
-    errors = torch.cat([s.error for s in seen])
-    smooth = scoring.smoothed(errors)
-    error_mean, error_spread = smooth.mean(0), smooth.std(0)
-    # Photos that are all the same have no spread at all.
-    floor = (_SPREAD_FLOOR * error_spread.mean()).clamp_min(1e-6)
+    pixels = scoring.to_tensor(held_out)
+    thesis_scores = torch.cat([scoring.thesis_scores(s.error) for s in _looks(network, held_out)])
     calibration = Calibration(
         projection=projection,
         feature_mean=mean,
         whitening=whitening,
-        error_mean=error_mean,
-        error_spread=error_spread.clamp_min(floor),
+        error_mean=torch.zeros(_ERROR_SHAPE),
+        error_spread=torch.ones(_ERROR_SHAPE),
         feature_limit=1.0,
-        error_limit=1.0,
+        error_limits=[1.0, 1.0],
+        brightness=brightness,
         limit=1.0,
-        thesis_limit=scoring.normal_limit(scoring.thesis_scores(errors).tolist()),
+        thesis_limit=scoring.normal_limit(thesis_scores.tolist()),
         normal_scores=[],
-        normal_thesis_scores=[round(v, 6) for v in scoring.thesis_scores(errors).tolist()],
+        normal_thesis_scores=[round(v, 6) for v in thesis_scores.tolist()],
+    )
+    pixels = (pixels * scoring.gains(calibration, pixels).view(-1, 1, 1, 1)).clamp_(0, 1)
+    seen = [scoring.look(network, pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
+    views = torch.cat([scoring.error_views(s) for s in seen])
+    # Photos that are all the same have no spread at all.
+    floor = (_SPREAD_FLOOR * views.std(0).mean((1, 2), keepdim=True)).clamp_min(1e-6)
+    calibration = replace(
+        calibration, error_mean=views.mean(0), error_spread=torch.maximum(views.std(0), floor)
     )
     calibration = restore_calibration(as_stored(calibration.tensors()), calibration.numbers())
 
     features = torch.cat([scoring.feature_distance(calibration, s.features) for s in seen])
-    usual = _without_itself(smooth, floor)
+    usual = _without_itself(views, floor)
     feature_limit = scoring.normal_limit(scoring.scores(features).tolist())
-    error_limit = scoring.normal_limit(scoring.scores(usual).tolist())
-    combined = scoring.combine(features / feature_limit, usual / error_limit)
-    scores = scoring.scores(combined)
+    error_limits = [scoring.normal_limit(scoring.scores(usual[:, i]).tolist()) for i in (0, 1)]
+    errors = usual / torch.tensor(error_limits).view(2, 1, 1)
+    scores = scoring.scores(scoring.combine(features / feature_limit, errors))
     limit = scoring.normal_limit(scores.tolist())
     return replace(
         calibration,
         feature_limit=feature_limit,
-        error_limit=error_limit,
+        error_limits=error_limits,
         limit=limit,
         normal_scores=[round(v, 4) for v in (scores / limit).tolist()],
     )
@@ -105,13 +116,22 @@ def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Look]:
 
 
 def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
-    """Random orthonormal directions of the channels, each channel scaled to unit spread."""
-    features = torch.cat([s.features for s in _looks(network, images)])
-    spread = (features - features.mean(0)).square().mean((0, 1)).sqrt().clamp_min(1e-4)
+    """40 random directions of the 480 channels, after all of them were made uncorrelated.
+
+    A random direction of raw channels sees the few that vary most; what a defect changes is often
+    small and would drown in them.
+    """
+    sample = images[:: max(1, len(images) // _CHANNEL_PHOTOS)]
+    features = torch.cat([s.features for s in _looks(network, sample)])
+    centred = (features - features.mean(0)).flatten(0, 1)
+    spread = centred.square().mean(0).sqrt().clamp_min(1e-4)
+    centred = centred / spread
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+    uncorrelated = vectors / (values.clamp_min(0) + _LEAST_VARIANCE).sqrt() @ vectors.T
     draw = torch.Generator().manual_seed(seed)
     directions = torch.linalg.qr(torch.randn(FEATURE_CHANNELS, DIRECTIONS, generator=draw))[0]
     # Rounded now, so that the Gaussian is fitted in the space a stored file will project to.
-    return as_stored({"": directions / spread.unsqueeze(1)})[""]
+    return as_stored({"": uncorrelated @ directions / spread.unsqueeze(1)})[""]
 
 
 def _whitening(centred: Tensor) -> Tensor:
@@ -128,7 +148,7 @@ def _whitening(centred: Tensor) -> Tensor:
 
 
 def _without_itself(smooth: Tensor, floor: Tensor) -> Tensor:
-    """Each held-out error map standardised by the mean and spread of the others."""
+    """Each held-out photo's error views standardised by the mean and spread of the others."""
     n = len(smooth)
     total, squares = smooth.sum(0), smooth.square().sum(0)
     mean = (total - smooth) / (n - 1)

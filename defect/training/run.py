@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from defect.datasets import mvtec, synthetic
 from defect.datasets.samples import load_images
 from defect.networks import ModelName
 from defect.packing import as_stored
+from defect.training import encoder
 from defect.training.autoencoder import Recipe, train_autoencoder
 from defect.training.calibration import fit_calibration
-from defect.weights import IndexEntry, Metadata, relative_path, save
+from defect.weights import IndexEntry, Metadata, NotAvailable, read, relative_path, save
 
 RUNS_FOLDER = Path("runs")
 
@@ -33,6 +35,14 @@ def dataset_of(category: str) -> tuple[str, str]:
     if category in mvtec.CATEGORIES:
         return "MVTec AD", mvtec.LICENCE
     return "own photos", "the photos' own"
+
+
+def shared_encoder(folder: Path) -> dict[str, Tensor] | None:
+    """What a DAE starts from: the encoder taught on many products, where the folder has it."""
+    try:
+        return read(folder, encoder.MODEL, encoder.NAME).network
+    except NotAvailable:
+        return None
 
 
 def train_and_save(
@@ -56,7 +66,10 @@ def train_and_save(
         images = load_images(mvtec.train_samples(data, category))
     checkpoint = RUNS_FOLDER / relative_path(model, category)
     title = f"{model.upper()} {category}"
-    trained = train_autoencoder(model, images, recipe, title=title, checkpoint=checkpoint)
+    start = shared_encoder(weights) if model == "dae" else None
+    trained = train_autoencoder(
+        model, images, recipe, title=title, checkpoint=checkpoint, start=start
+    )
     # Calibrated as it will be loaded: half precision moves the limits a little.
     trained.network.load_state_dict(as_stored(trained.network.state_dict()))
     calibration = fit_calibration(trained.network, trained.fit, trained.held_out, seed=recipe.seed)
