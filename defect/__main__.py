@@ -41,8 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model, calibrate it and save its weights")
     train.add_argument(
         "model",
-        choices=["cae", "vae", "dae", "cnn", "all"],
-        help="all: every model on every category, also measured; what is done is left out",
+        choices=["cae", "vae", "dae", "cnn", "encoder", "all"],
+        help="encoder: what every dae starts from; all: every model on every category, also "
+        "measured; what is done is left out",
     )
     train.add_argument(
         "categories",
@@ -56,7 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--again", action="store_true", help="with all: train also what there are weights for"
     )
-    train.add_argument("--epochs", type=_positive, help="default: 40, or 48 for cnn")
+    train.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FILE",
+        help="with encoder: SqueezeNet 1.1's ImageNet weights as safetensors",
+    )
+    train.add_argument("--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder")
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     _add_data(train)
     _add_weights(train)
@@ -149,18 +156,22 @@ def _data(options: argparse.Namespace) -> Path:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from defect.training import run, steel
+    from defect.training import encoder, run, steel
     from defect.training.autoencoder import Recipe
 
     data = _data(options)
+    if (options.model == "encoder") != (options.teacher is not None):
+        raise DataError("`train encoder` and --teacher FILE go together.")
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
     if options.model == "all":
         return _train_all(options, data, Recipe(**chosen))
     if options.models or options.again:
         raise DataError("--models and --again go with `train all`.")
-    if options.model == "cnn" and options.categories:
-        raise DataError("The classifier has no categories: python -m defect train cnn --data DIR")
-    if options.model == "cnn":
+    if options.model in ("cnn", "encoder") and options.categories:
+        raise DataError(f"There are no categories for `train {options.model}`; leave them out.")
+    if options.model == "encoder":
+        entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
+    elif options.model == "cnn":
         recipe = steel.SteelRecipe(**chosen)
         entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
     elif options.categories:
