@@ -114,6 +114,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_weights(results)
     results.set_defaults(run=_results)
 
+    unbundle = commands.add_parser(
+        "unbundle", help="remove weights too large to ship, keeping their figures"
+    )
+    unbundle.add_argument("model", choices=_AUTOENCODERS)
+    unbundle.add_argument("categories", nargs="+", metavar="CATEGORY")
+    _add_weights(unbundle)
+    unbundle.set_defaults(run=_unbundle)
+
     synthesize = commands.add_parser("synthesize", help="render the project's own data sets")
     synthesize.add_argument("folder", type=Path)
     synthesize.add_argument("categories", nargs="*", metavar="CATEGORY", help="default: all four")
@@ -303,6 +311,14 @@ def _results(options: argparse.Namespace) -> int:
         options.markdown.write_text(results.put_scorecard(text, table), encoding="utf-8")
     if not (options.json or options.csv or options.markdown):
         print(results.to_text(found))
+    return 0
+
+
+def _unbundle(options: argparse.Namespace) -> int:
+    from defect.results import unbundle
+
+    for name in options.categories:
+        unbundle(options.weights, options.model, name)
     return 0
 
 

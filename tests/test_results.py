@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from defect.__main__ import main
 from defect.evaluation.metrics import image_metrics, pixel_metrics, to_json
 from defect.evaluation.thesis import THESIS
 from defect.results import Result, Row
-from defect.weights import Metadata, Training, WeightsError
+from defect.weights import Metadata, NotAvailable, Training, WeightsError
 
 TRAINING = Training(40, 33, 23, 2e-3, 16, 0, "cpu", "float32", "none", 167, 42, 100.0)
 
@@ -289,3 +290,20 @@ def test_the_thesis_s_means_are_its_own() -> None:
         pixels = [models[model].pixel_auroc for models in THESIS.values()]
         assert pixels.count(None) == failed
         assert np.mean([p or 0.5 for p in pixels]) == pytest.approx(mean, abs=5e-4)
+
+
+def test_unbundling_keeps_the_figures_and_drops_the_file(
+    tiny_weights: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "w"
+    shutil.copytree(tiny_weights, folder)
+    before = {(r.model, r.category): r for r in results.read_results(folder)}
+    results.unbundle(folder, "cae", "rendered_cap")
+    after = {(r.model, r.category): r for r in results.read_results(folder)}
+    assert after.keys() == before.keys()
+    moved = after.pop(("cae", "rendered_cap"))
+    assert not moved.bundled and all(result.bundled for result in after.values())
+    assert moved == replace(before["cae", "rendered_cap"], bundled=False)
+    assert not (folder / "cae/rendered_cap.safetensors").exists()
+    with pytest.raises(NotAvailable, match="not in the bundle"):
+        results.unbundle(folder, "cae", "rendered_cap")

@@ -23,6 +23,7 @@ from defect.results.headers import (
     steel_of,
 )
 from defect.results.scorecard import put_scorecard, summary, to_markdown, to_text
+from defect.results.unbundle import unbundle
 
 __all__ = [
     "BEST_OF_THREE",
@@ -45,4 +46,5 @@ __all__ = [
     "to_markdown",
     "to_text",
     "transfer_means",
+    "unbundle",
 ]
