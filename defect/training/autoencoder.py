@@ -81,8 +81,10 @@ def pick_device() -> torch.device:
 def pick_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it natively; elsewhere it is slower than float32."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+        native = torch.cuda.is_bf16_supported()
+    else:
+        native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
 
 
 def learning_rate_at(share: float, peak: float) -> float:

@@ -32,6 +32,7 @@ from defect.training.autoencoder import (
     MASK_WEIGHT,
     learning_rate_at,
     pick_device,
+    pick_precision,
     split,
 )
 from defect.training.corruption import add_gaussian_noise, paste_defects
@@ -108,6 +109,7 @@ def train_encoder(
         the network in evaluation mode, the mean loss of each epoch, and the seconds it took.
     """
     device = pick_device()
+    precision = pick_precision(device)
     teacher = teacher.to(device)
     torch.manual_seed(seed)
     network = DAE().to(device)
@@ -130,7 +132,8 @@ def train_encoder(
                     share = (epoch + step / steps) / epochs
                     group["lr"] = learning_rate_at(share, LEARNING_RATE)
                 chosen = order[step * BATCH_SIZE : (step + 1) * BATCH_SIZE]
-                loss = _loss(network, heads, to_tensor(images[chosen]), targets, draw, device)
+                with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                    loss = _loss(network, heads, to_tensor(images[chosen]), targets, draw, device)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
@@ -163,9 +166,9 @@ def _loss(
         x = layer(x)
         if isinstance(layer, nn.ReLU):
             stages.append(x)
-    repair = ((network.decoder(x) - clean).square() * (1 + MASK_WEIGHT * masks)).mean()
-    middle = (heads[0](stages[2]) - middle).square().mean()
-    deep = (heads[1](stages[3]) - deep).square().mean()
+    repair = ((network.decoder(x).float() - clean).square() * (1 + MASK_WEIGHT * masks)).mean()
+    middle = (heads[0](stages[2]).float() - middle.float()).square().mean()
+    deep = (heads[1](stages[3]).float() - deep.float()).square().mean()
     return repair + TEACHER_WEIGHT * (middle + deep)
 
 
@@ -200,7 +203,7 @@ def _standardised(
         for number, layer in enumerate(teacher):
             normalised = layer(normalised)
             if number in TEACHER_STAGES:
-                stages.append(normalised)
+                stages.append(normalised.float())
         early, middle, late = stages
         fine = [F.adaptive_avg_pool2d(early, 32), F.interpolate(middle, size=32, mode="bilinear")]
         coarse = [
@@ -254,7 +257,7 @@ def describe(
         batch_size=BATCH_SIZE,
         seed=seed,
         device=pick_device().type,
-        precision="float32",
+        precision=str(pick_precision(pick_device())).removeprefix("torch."),
         corruption="pasted defects on 4 of 5 photos, gaussian noise (sigma 0.3) on 1 of 5",
         images_fit=images,
         images_held_out=0,
@@ -264,7 +267,7 @@ def describe(
     return Metadata(
         model=MODEL,
         category=NAME,
-        dataset="MVTec AD",
+        dataset="MVTec AD, NEU surface defects" if "NEU steel" in names else "MVTec AD",
         licence=mvtec.LICENCE,
         training=training,
         note=f"Learnt from training photos of {', '.join(names)}, with ImageNet's SqueezeNet 1.1 "
