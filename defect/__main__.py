@@ -74,10 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument(
         "model",
-        choices=[*_AUTOENCODERS, "all"],
-        help="all: every model there are weights and test photos for",
+        choices=[*_AUTOENCODERS, "cnn", "all"],
+        help="all: every autoencoder there are weights and test photos for",
     )
-    evaluate.add_argument("categories", nargs="*", metavar="CATEGORY", help="none only with all")
+    evaluate.add_argument(
+        "categories", nargs="*", metavar="CATEGORY", help="none for cnn; none for all: every one"
+    )
+    evaluate.add_argument(
+        "--others",
+        type=Path,
+        metavar="DIR",
+        help="with cnn: categories in MVTec AD layout whose test photos show none of its classes",
+    )
     _add_data(evaluate)
     _add_weights(evaluate)
     evaluate.set_defaults(run=_evaluate)
@@ -209,6 +217,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from defect.results import summary
 
     data = _data(options)
+    if options.model == "cnn":
+        return _evaluate_cnn(options, data)
     pairs = [(options.model, name) for name in options.categories]
     if options.model == "all":
         # By category, as its mean training photo is kept from one model to the next.
@@ -227,6 +237,21 @@ def _evaluate(options: argparse.Namespace) -> int:
         )
     for model, name in pairs:
         print(summary(evaluate(model, name, data, options.weights)), flush=True)
+    return 0
+
+
+def _evaluate_cnn(options: argparse.Namespace, data: Path) -> int:
+    from defect.datasets import mvtec
+    from defect.evaluation.steel import evaluate_classifier
+    from defect.results import steel_lines
+
+    if options.categories:
+        raise DataError("There are no categories for `evaluate cnn`; leave them out.")
+    others = {}
+    if options.others:
+        names = mvtec.list_categories(options.others)
+        others = {name: mvtec.test_samples(options.others, name) for name in names}
+    print("\n".join(steel_lines(evaluate_classifier(data, options.weights, others))))
     return 0
 
 

@@ -13,6 +13,7 @@ import torch
 from defect import weights
 from defect.images import Prepared, Source, prepare
 from defect.networks import SteelCNN
+from defect.novelty import Novelty, distances, restore_novelty, see
 from defect.scoring import to_tensor
 from defect.weights import WEIGHTS_FOLDER, Metadata, WeightsError, WeightsSource
 
@@ -32,6 +33,14 @@ class Classification:
     cam: np.ndarray
     """16×16 float32 in 0..1: where the photo speaks for the class named (Grad-CAM)."""
     weights: WeightsSource
+    novelty: float | None = None
+    """How unlike every class the photo is: 1.0 is the limit that 999 of 1,000 photos of the six
+    stay under. None where the weights hold no measure of it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the photo resembles one of the classes at all; if not, the label means little."""
+        return self.novelty is None or self.novelty <= 1
 
     @property
     def label(self) -> str:
@@ -43,14 +52,26 @@ class Classification:
         """The label's probability."""
         return self.probabilities[self.label]
 
+    @property
+    def margin(self) -> float:
+        """The label's probability less the second's, 0..1."""
+        first, second = sorted(self.probabilities.values(), reverse=True)[:2]
+        return first - second
+
 
 class SteelClassifier:
-    """Names one of the six NEU classes."""
+    """Names one of the six NEU classes, and says where a photo is like none of them."""
 
     def __init__(
-        self, network: SteelCNN, classes: Sequence[str], metadata: Metadata, source: WeightsSource
+        self,
+        network: SteelCNN,
+        classes: Sequence[str],
+        novelty: Novelty | None,
+        metadata: Metadata,
+        source: WeightsSource,
     ) -> None:
         self.network = network.eval()
+        self.novelty = novelty
         self.classes = tuple(classes)
         self.metadata = metadata
         self.source = source
@@ -77,13 +98,14 @@ class SteelClassifier:
     @torch.inference_mode()
     def _classify(self, photos: Sequence[Prepared]) -> list[Classification]:
         pixels = to_tensor(np.stack([photo.seen for photo in photos]))
-        features = self.network.feature_map(pixels)
+        features, activations = see(self.network, pixels)
         probabilities = self.network.classify(features).softmax(1)
         # Behind an average pool and one linear layer the gradient Grad-CAM averages (Selvaraju et
         # al., ICCV 2017) is that layer's own row, so no backward pass is needed.
         rows = self.network.head.weight[probabilities.argmax(1)]
         cams = torch.einsum("nc,nchw->nhw", rows, features).clamp_min(0)
         cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
+        unlike = distances(self.novelty, activations).tolist() if self.novelty else None
         return [
             Classification(
                 photo=photo.shown,
@@ -92,6 +114,7 @@ class SteelClassifier:
                 probabilities=dict(zip(self.classes, probabilities[i].tolist(), strict=True)),
                 cam=cams[i].numpy(),
                 weights=self.source,
+                novelty=unlike[i] if unlike else None,
             )
             for i, photo in enumerate(photos)
         ]
@@ -107,7 +130,13 @@ def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
     classes = content.metadata.calibration.get("classes", [])
     if len(classes) != 6:
         raise WeightsError(f"weights/{content.source.file} does not name its six classes.")
+    try:
+        novelty = restore_novelty(content.calibration, content.metadata.calibration)
+    except ValueError as error:
+        raise WeightsError(
+            f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."
+        ) from error
     network = SteelCNN()
     weights.load_into(network, content)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    return SteelClassifier(network, classes, content.metadata, content.source)
+    return SteelClassifier(network, classes, novelty, content.metadata, content.source)

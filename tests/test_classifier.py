@@ -40,6 +40,20 @@ def test_probabilities_and_map(classify: SteelClassifier) -> None:
     assert result.weights.file == "cnn/neu.safetensors"
 
 
+def test_steel_is_known_and_other_things_are_not(classify: SteelClassifier) -> None:
+    assert all(result.known for result in classify(STEEL))
+    others = [EXAMPLES / name / "good.jpg" for name in ("rendered_cap", "rendered_weave")]
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    for result in classify([*others, noise, np.full((64, 64, 3), 128, np.uint8)]):
+        assert not result.known and result.novelty is not None and result.novelty > 1
+
+
+def test_the_margin_is_to_the_second_class(classify: SteelClassifier) -> None:
+    result = classify(STEEL[0])
+    rest = sorted(result.probabilities.values())
+    assert result.margin == pytest.approx(rest[-1] - rest[-2])
+
+
 def test_grad_cam_agrees_with_gradients(classify: SteelClassifier) -> None:
     """The shortcut through the last layer's weights against autograd (Selvaraju et al. 2017)."""
     import torch

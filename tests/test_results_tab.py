@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import gradio as gr
-import pytest
 
 from defect import catalogue, results
 from defect.results import Result
@@ -114,18 +113,19 @@ def test_transfer_and_thesis_tables() -> None:
     assert results_words.thesis_table(results.rows(FOUND), pixel=True).count("<table") == 0
 
 
-@pytest.mark.parametrize(
-    ("unknown", "words"),
-    [
-        (None, "Not measured"),
-        ({"rejected_mvtec": 0.8571, "photos": 900}, "85.7 %"),
-        ({"neu": {"rejected": 0.011}}, "neu: rejected"),
-    ],
-)
-def test_whatever_is_noted_of_unknown_photos_is_shown(unknown: Any, words: str) -> None:
-    steel = replace(FOUND[0], test={"unknown": unknown})
-    assert words in results_words.unknown_table(steel)
-    assert results_words.steel_summary(steel) == "Not measured."
+def test_what_is_refused_as_none_of_the_six_is_shown() -> None:
+    unknown = {
+        "neu_photos": 360,
+        "neu_refused": 0.011,
+        "other_photos": 900,
+        "others_refused": 0.857,
+        "others": {"screw": 0.4},
+    }
+    shown = results_words.unknown_table(replace(FOUND[0], test={"unknown": unknown}))
+    assert all(words in shown for words in ("1.1 %", "360", "85.7 %", "900", "screw", "40.0 %"))
+    unmeasured = replace(FOUND[0], test={})
+    assert "Not measured" in results_words.unknown_table(unmeasured)
+    assert results_words.steel_summary(unmeasured) == "Not measured."
 
 
 def test_the_bundled_headers_fill_every_section() -> None:

@@ -22,7 +22,7 @@ from defect.results.headers import (
     rows,
     steel_of,
 )
-from defect.results.scorecard import put_scorecard, summary, to_markdown, to_text
+from defect.results.scorecard import put_scorecard, steel_lines, summary, to_markdown, to_text
 from defect.results.unbundle import unbundle
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "rank_correlations",
     "read_results",
     "rows",
+    "steel_lines",
     "steel_of",
     "summary",
     "to_csv",

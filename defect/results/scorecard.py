@@ -73,7 +73,7 @@ def to_markdown(found: Sequence[Row], steel: Metadata | None, transfer: Sequence
                 ],
             ),
         ]
-    parts.append("\n".join([*_sentences(found, transfer), *_steel(steel), *_notes(found)]))
+    parts.append("\n".join([*_sentences(found, transfer), *steel_lines(steel), *_notes(found)]))
     return "\n\n".join(parts)
 
 
@@ -102,7 +102,7 @@ def to_text(results: Sequence[Result]) -> str:
             f"  published by the thesis {number(mean.published_image_auroc)}"
         )
     sentences = _sentences(found, transfer_means(results))
-    return "\n".join([*lines, *sentences, *_steel(steel_of(results))])
+    return "\n".join([*lines, *sentences, *steel_lines(steel_of(results))])
 
 
 def share(rate: float | None, count: int | None) -> str:
@@ -181,15 +181,26 @@ def _sentences(found: Sequence[Row], transfer: Sequence[Mean]) -> list[str]:
     return lines
 
 
-def _steel(steel: Metadata | None) -> list[str]:
+def steel_lines(steel: Metadata | None) -> list[str]:
+    """The classifier's figures as list items; none where it was not measured."""
     accuracy = number_in(steel.test, "accuracy") if steel else None
     if steel is None or accuracy is None:
         return []
     count, macro = number_in(steel.test, "count"), number_in(steel.test, "macro_f1")
-    return [
+    lines = [
         f"- CNN, six NEU steel classes: {100 * accuracy:.2f} % of {count} held-out photos named "
         f"right, macro F1 {number(macro)}."
     ]
+    refused, others = (
+        number_in(steel.test, "unknown", f"{of}_refused") for of in ("neu", "others")
+    )
+    if refused is not None and others is not None:
+        photos = number_in(steel.test, "unknown", "other_photos")
+        lines.append(
+            f"- CNN, “not one of these six”: {100 * refused:.1f} % of the held-out NEU photos are "
+            f"refused, and {100 * others:.1f} % of {photos} test photos of other products."
+        )
+    return lines
 
 
 def _notes(found: Sequence[Row]) -> list[str]:

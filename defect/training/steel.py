@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from defect import novelty
 from defect.datasets import neu, synthetic
 from defect.datasets.samples import load_images
 from defect.images import network_input
@@ -25,11 +26,12 @@ from defect.packing import as_stored
 from defect.scoring import to_tensor
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
-from defect.weights import IndexEntry, Metadata, Training, save
+from defect.weights import IndexEntry, Metadata, Training, read_index, save
 
 RENDERED_A_CLASS = 40
 RENDERED_SEED = 10_000
 """The rendered photos trained on start here; the bundled examples use small seeds."""
+RENDERED_HELD_OUT_SEED = 20_000
 NOTE = (
     "Trained on 80 % of NEU and, so that the rendered examples are named too, on "
     f"{RENDERED_A_CLASS} rendered photos a class. The figures are of NEU's held-out 20 % alone. "
@@ -48,10 +50,10 @@ class SteelRecipe:
     seed: int = 0
 
 
-def rendered_photos() -> tuple[np.ndarray, np.ndarray]:
-    """Rendered steel surfaces to train on: N×256×256×3 uint8 and their N class numbers."""
+def rendered_photos(first: int = RENDERED_SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Rendered steel surfaces, seeded from `first`: N×256×256×3 uint8, their N class numbers."""
     images = [
-        network_input(synthetic.render_steel(name, RENDERED_SEED + i))
+        network_input(synthetic.render_steel(name, first + i))
         for name in neu.CLASSES
         for i in range(RENDERED_A_CLASS)
     ]
@@ -140,13 +142,32 @@ def augmented(pixels: Tensor, draw: torch.Generator) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(network: SteelCNN, images: np.ndarray) -> np.ndarray:
-    """N×256×256×3 uint8 → N×6 probabilities."""
+def activations(network: SteelCNN, images: np.ndarray) -> Tensor:
+    """N×256×256×3 uint8 → N×480 mean activations of the network's stages."""
     parts = [
-        network(to_tensor(images[start : start + 32])).softmax(1)
+        novelty.see(network, to_tensor(images[start : start + 32]))[1]
         for start in range(0, len(images), 32)
     ]
-    return torch.cat(parts).numpy()
+    return torch.cat(parts)
+
+
+def calibrate(
+    network: SteelCNN, images: np.ndarray, labels: np.ndarray, held_out: np.ndarray
+) -> novelty.Novelty:
+    """What the classes look like to the network, so that a photo unlike them is told.
+
+    Args:
+        images: N×256×256×3 uint8 trained on, the rendered ones last.
+        labels: their N class numbers.
+        held_out: M×256×256×3 uint8 photos of the classes, not trained on.
+    """
+    rendered = np.arange(len(images)) >= len(images) - RENDERED_A_CLASS * len(neu.CLASSES)
+    # A rendered and a photographed class are two kinds: between them nothing is steel.
+    kinds = labels + len(neu.CLASSES) * rendered
+    further = [held_out, rendered_photos(RENDERED_HELD_OUT_SEED)[0]]
+    return novelty.fit_novelty(
+        activations(network, images), kinds, [activations(network, each) for each in further]
+    )
 
 
 def train_and_save(data: Path, weights: Path, recipe: SteelRecipe, runs: Path) -> IndexEntry:
@@ -155,7 +176,7 @@ def train_and_save(data: Path, weights: Path, recipe: SteelRecipe, runs: Path) -
     Raises:
         DataError: a class folder is absent.
     """
-    from defect.evaluation.metrics import classification_metrics, to_json
+    from defect.evaluation.steel import evaluate_classifier
 
     train, held_out = neu.split(neu.samples(data), recipe.seed)
     extra, extra_labels = rendered_photos()
@@ -163,9 +184,7 @@ def train_and_save(data: Path, weights: Path, recipe: SteelRecipe, runs: Path) -
     labels = np.concatenate([[neu.CLASSES.index(s.kind) for s in train], extra_labels])
     network, progress = train_classifier(images, labels, recipe, runs / "cnn/neu.safetensors")
     network.load_state_dict(as_stored(network.state_dict()))
-    best = predict(network, load_images(held_out)).argmax(1)
-    predicted = [neu.CLASSES[i] for i in best]
-    metrics = classification_metrics(predicted, [s.kind for s in held_out], neu.CLASSES)
+    unlike = calibrate(network, images, labels, load_images(held_out))
     training = Training(
         epochs_planned=recipe.epochs,
         epochs_run=progress.epoch,
@@ -187,8 +206,9 @@ def train_and_save(data: Path, weights: Path, recipe: SteelRecipe, runs: Path) -
         dataset="NEU surface defects, and rendered by this project",
         licence=neu.LICENCE,
         training=training,
-        calibration={"classes": list(neu.CLASSES)},
-        test=to_json(metrics),
+        calibration={"classes": list(neu.CLASSES), "novelty_limit": unlike.limit},
         note=NOTE,
     )
-    return save(weights, network.state_dict(), {}, metadata)
+    save(weights, network.state_dict(), unlike.tensors(), metadata)
+    evaluate_classifier(data, weights)
+    return next(entry for entry in read_index(weights) if entry.model == "cnn")

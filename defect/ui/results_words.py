@@ -273,11 +273,16 @@ def steel_table(result: Result) -> str:
 
 
 def unknown_table(result: Result) -> str:
-    """How well photos of other things are told from steel; whatever was noted of it."""
+    """How many photos are refused as none of the classes: of the classes, and of other things."""
     noted = result.test.get("unknown")
     if not isinstance(noted, Mapping) or not noted:
         return hint("Not measured: what it does with photos of other things.")
-    return table(["Photos of other things", ""], _flat(noted))
+    lines = [["NEU, held out", str(noted["neu_photos"]), _percent(noted["neu_refused"], 1)]]
+    lines += [[escape(name), "", _percent(share, 1)] for name, share in noted["others"].items()]
+    if noted["others_refused"] is not None:
+        every = ["other products", str(noted["other_photos"]), _percent(noted["others_refused"], 1)]
+        lines.insert(1, every)
+    return table(["Refused as none of the six", "Photos", "Refused"], lines)
 
 
 def _published(row: Row, pixel: bool) -> float | None:
@@ -292,19 +297,6 @@ def _with_interval(figures: Mapping[str, Any] | None, scoring: str) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{low:.2f}–{high:.2f}"
-
-
-def _flat(document: Mapping[str, Any], before: str = "") -> list[list[str]]:
-    lines: list[list[str]] = []
-    for key, value in document.items():
-        name = f"{before}{str(key).replace('_', ' ')}"
-        if isinstance(value, Mapping):
-            lines += _flat(value, f"{name}: ")
-        elif isinstance(value, float) and 0 <= value <= 1:
-            lines.append([escape(name), _percent(value, 1)])
-        elif not isinstance(value, list) and value is not None:
-            lines.append([escape(name), escape(str(value))])
-    return lines
 
 
 def _percent(share: float, digits: int = 0) -> str:

@@ -24,9 +24,9 @@ def steel_tab() -> None:
         with gr.Column(scale=5, min_width=300):
             gr.Markdown(
                 "A small CNN names the defect on a close-up of hot-rolled steel: **crazing, "
-                "inclusion, patches, pitted surface, rolled-in scale** or **scratches**. It always "
-                "answers with one of the six, also for a photo that shows none of them. The "
-                "examples are rendered by this project, not photographed.",
+                "inclusion, patches, pitted surface, rolled-in scale** or **scratches**. A photo "
+                "unlike all it was taught is told apart. The examples are rendered by this "
+                "project, not photographed.",
                 elem_classes="hint",
             )
             photo = photo_input(

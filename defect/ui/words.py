@@ -59,14 +59,25 @@ def probabilities(result: Classification) -> str:
 
 
 def steel_verdict(result: Classification) -> str:
-    """The card that names the class."""
+    """The card that names the class, or says that the photo is like none of them."""
+    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in result.notes)
+    if not result.known:
+        text = (
+            f"This photo is unlike every steel surface the network was taught ("
+            f"{result.novelty:.1f} × the limit). Of the six, {result.label} comes nearest; "
+            "do not rely on it."
+        )
+        return _card("problem", "Not one of these six", text, notes)
     sure = (
         "Almost certain"
         if result.confidence >= 0.95
         else ("Likely" if result.confidence >= 0.7 else "Unsure")
     )
-    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in result.notes)
-    text = f"{sure}, among these six ({_percent(result.confidence)})."
+    second = sorted(result.probabilities, key=result.probabilities.__getitem__)[-2]
+    text = (
+        f"{sure}, among these six ({_percent(result.confidence)}), "
+        f"{100 * result.margin:.0f} points before {second}."
+    )
     return _card("", result.label, text, notes)
 
 
