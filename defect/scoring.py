@@ -39,8 +39,10 @@ from defect.networks import VAE, Autoencoder
 
 GRID = 32
 """Places a side at which features are compared."""
-DIRECTIONS = 40
+DIRECTIONS = 100
 """Random directions of the 480 feature channels kept at each place."""
+BLOCK = 2
+"""Places a side that share one covariance: two hundred photos are too few for one a place."""
 FEATURE_CHANNELS = 480
 ERROR_SHARE = 0.35
 """Part of the higher of the two error views in the combined map."""
@@ -74,11 +76,12 @@ class Calibration:
     """What is normal for one network and category."""
 
     projection: Tensor
-    """480×40."""
+    """480×100."""
     feature_mean: Tensor
-    """1024×40: the projected features' mean at each place."""
+    """1024×100: the projected features' mean at each place."""
     whitening: Tensor
-    """1024×40×40: at each place, the lower triangle that makes normal features uncorrelated."""
+    """256×100×100: for each block of places, the lower triangle that makes normal features
+    uncorrelated."""
     error_mean: Tensor
     """2×128×128: mean of the two error views."""
     error_spread: Tensor
@@ -106,11 +109,12 @@ class Calibration:
         return {name: getattr(self, name) for name in _NUMBERS}
 
 
+_BLOCKS = GRID // BLOCK
 _TRIANGLE = DIRECTIONS * (DIRECTIONS + 1) // 2
 _TENSOR_SHAPES = {
     "projection": (FEATURE_CHANNELS, DIRECTIONS),
     "feature_mean": (GRID * GRID, DIRECTIONS),
-    "whitening": (GRID * GRID, _TRIANGLE),
+    "whitening": (_BLOCKS * _BLOCKS, _TRIANGLE),
     "error_mean": (2, ERROR_SIDE, ERROR_SIDE),
     "error_spread": (2, ERROR_SIDE, ERROR_SIDE),
 }
@@ -142,7 +146,7 @@ def restore_calibration(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any
     absent = [name for name in _NUMBERS if name not in numbers]
     if absent:
         raise ValueError(f"the calibration lacks {', '.join(absent)}")
-    triangles = tensors["whitening"].new_zeros(GRID * GRID, DIRECTIONS, DIRECTIONS)
+    triangles = tensors["whitening"].new_zeros(_BLOCKS * _BLOCKS, DIRECTIONS, DIRECTIONS)
     rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
     triangles[:, rows, columns] = tensors["whitening"]
     fields: dict[str, Any] = {**tensors, **{name: numbers[name] for name in _NUMBERS}}
@@ -214,15 +218,27 @@ def error_views(seen: Look) -> Tensor:
 
 def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
     """N×1024×480 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
-    projected = project(features, calibration.projection) - calibration.feature_mean
-    white = torch.einsum("pij,npj->npi", calibration.whitening, projected)
-    distance = white.square().mean(2).sqrt()
+    centred = project(features, calibration.projection) - calibration.feature_mean
+    white = by_block(centred) @ calibration.whitening.transpose(1, 2)
+    distance = _by_place(white.square().mean(2).sqrt())
     spread = _grid_to_map()
-    return spread @ distance.view(-1, GRID, GRID) @ spread.T
+    return spread @ distance @ spread.T
+
+
+def by_block(projected: Tensor) -> Tensor:
+    """N×1024×C at places → 256×4N×C: what the photos hold in each block of places."""
+    places = projected.view(-1, _BLOCKS, BLOCK, _BLOCKS, BLOCK, projected.shape[-1])
+    return places.permute(1, 3, 0, 2, 4, 5).reshape(_BLOCKS * _BLOCKS, -1, projected.shape[-1])
+
+
+def _by_place(blocks: Tensor) -> Tensor:
+    """256×4N → N×32×32: the inverse of `by_block`, for one number a place."""
+    places = blocks.view(_BLOCKS, _BLOCKS, -1, BLOCK, BLOCK).permute(2, 0, 3, 1, 4)
+    return places.reshape(-1, GRID, GRID)
 
 
 def project(features: Tensor, projection: Tensor) -> Tensor:
-    """N×1024×480 → N×1024×40."""
+    """N×1024×480 → N×1024×100."""
     return features @ projection
 
 

@@ -78,8 +78,8 @@ def test_the_photos_in_a_batch_do_not_mix(
 
 def test_map_by_hand() -> None:
     """Of 480 channels the first 40 count, around 0 with spread 1; errors of 1 ± 2 are usual."""
-    eye, half = torch.eye(40).repeat(1024, 1, 1), torch.ones(2, 128, 128)
-    tensors = torch.eye(480, 40), torch.zeros(1024, 40), eye, half, 2 * half
+    eye, half = torch.eye(100).repeat(256, 1, 1), torch.ones(2, 128, 128)
+    tensors = torch.eye(480, 100), torch.zeros(1024, 100), eye, half, 2 * half
     plain = Calibration(*tensors, 2.0, [4.0, 8.0], [0.0, 0.5, 1.0], 2.0, 1.0, [], [])
     features = torch.full((1, 1024, 480), 3.0)
 
@@ -209,7 +209,7 @@ def test_a_file_keeps_the_maps(calibration: Calibration, seen: Look) -> None:
         (lambda tensors, _: tensors.pop("projection"), "projection"),
         (lambda tensors, _: tensors.update(surprise=torch.zeros(1)), "surprise"),
         (lambda tensors, _: tensors.update(error_mean=torch.zeros(256, 256)), "error_mean"),
-        (lambda tensors, _: tensors.update(whitening=torch.zeros(1024, 40, 40)), "whitening"),
+        (lambda tensors, _: tensors.update(whitening=torch.zeros(256, 100, 100)), "whitening"),
         (lambda tensors, _: tensors.clear(), "error_mean, error_spread, feature_mean"),
         (lambda _, numbers: numbers.pop("limit"), "lacks limit$"),
     ],

@@ -20,7 +20,6 @@ from defect.scoring import (
     DIRECTIONS,
     ERROR_SIDE,
     FEATURE_CHANNELS,
-    GRID,
     Calibration,
     Look,
     restore_calibration,
@@ -28,8 +27,8 @@ from defect.scoring import (
 from defect.training.autoencoder import BRIGHTNESS_JITTER
 
 _BATCH = 16
-_DIAGONAL_SHARE = 0.3
-"""Part of each place's covariance replaced by its diagonal: too few photos for all of it."""
+_DIAGONAL_SHARE = 0.1
+"""Part of each block's covariance replaced by its diagonal: too few photos for all of it."""
 _SHARED_SHARE = 0.05
 _SPREAD_FLOOR = 0.5
 _CHANNEL_PHOTOS = 64
@@ -116,7 +115,7 @@ def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Look]:
 
 
 def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
-    """40 random directions of the 480 channels, after all of them were made uncorrelated.
+    """100 random directions of the 480 channels, after all of them were made uncorrelated.
 
     A random direction of raw channels sees the few that vary most; what a defect changes is often
     small and would drown in them.
@@ -135,15 +134,15 @@ def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
 
 
 def _whitening(centred: Tensor) -> Tensor:
-    """N×1024×40 → 1024×40×40 lower triangles L⁻¹ with L·Lᵀ the regularised covariance."""
-    n = len(centred)
-    covariance = torch.einsum("npi,npj->pij", centred, centred) / max(n - 1, 1)
+    """N×1024×100 → 256×100×100 lower triangles L⁻¹ with L·Lᵀ the block's regularised covariance."""
+    seen = scoring.by_block(centred)
+    covariance = seen.transpose(1, 2) @ seen / seen.shape[1]
     diagonal = torch.diagonal(covariance, dim1=1, dim2=2)
     covariance = (1 - _DIAGONAL_SHARE) * covariance + _DIAGONAL_SHARE * torch.diag_embed(diagonal)
     floor = _SHARED_SHARE * diagonal.mean(0) + 1e-4
     covariance = covariance + torch.diag(floor)
     lower = torch.linalg.cholesky(covariance)
-    identity = torch.eye(DIRECTIONS).expand(GRID * GRID, -1, -1)
+    identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
     return torch.linalg.solve_triangular(lower, identity, upper=False)
 
 
