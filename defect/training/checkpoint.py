@@ -77,8 +77,13 @@ def load_checkpoint(
         groups[group][rest] = tensor
     network.load_state_dict(groups["network"])
     document = optimizer.state_dict()
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, tensor in groups["optimizer"].items():
         number, _, key = name.partition(".")
+        parameter = parameters[int(number)]
+        if tensor.shape == parameter.shape:
+            # A fused step walks through memory: the moments must lie there as the weights do.
+            tensor = torch.empty_like(parameter).copy_(tensor)
         document["state"].setdefault(int(number), {})[key] = tensor
     optimizer.load_state_dict(document)
     return progress, groups["best"]
