@@ -221,13 +221,12 @@ class Handler(BaseHTTPRequestHandler):
         return data
 
     def _json(self, document: object) -> None:
-        kind = {"Content-Type": "application/json"}
-        self._send(200, json.dumps(document).encode(), **kind)
+        self._send(200, json.dumps(document).encode(), **{"Content-Type": "application/json"})
 
     def _error(self, status: int, code: str) -> None:
-        self._send(status, **({"X-Error-Code": code} if code else {}))
+        self._send(status, b"", **({"X-Error-Code": code} if code else {}))
 
-    def _send(self, status: int, data: bytes = b"", **headers: str) -> None:
+    def _send(self, status: int, data: bytes = b"", /, **headers: str) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
