@@ -81,9 +81,11 @@ class Handler(BaseHTTPRequestHandler):
             elif path.startswith(f"/{REPO}/resolve/"):
                 revision, _, name = path.removeprefix(f"/{REPO}/resolve/").partition("/")
                 self._resolve(revision, name)
+            elif path.startswith(f"/api/models/{REPO}") and not self.hub.exists:
+                self._error(404, "RepoNotFound")
             elif path.startswith(f"/api/models/{REPO}/tree/"):
                 self._json([self._listed(name) for name in sorted(self.hub.files)])
-            elif path.startswith(f"/api/models/{REPO}") and self.hub.exists:
+            elif path.startswith(f"/api/models/{REPO}"):
                 self._json({"id": REPO, "sha": self.hub.revision, "private": False, "tags": []})
             else:
                 self._error(404, "RepoNotFound")
