@@ -78,14 +78,15 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
         try:
-            _wait_for(f"http://127.0.0.1:{port}/", process, log)
+            wait_for(f"http://127.0.0.1:{port}/", process, log)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns when the URL answers; fails the test when the process stops or takes two minutes."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         if process.poll() is not None:

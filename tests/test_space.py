@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import re
+import socket
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import yaml
 
 from defect import sources, zero_gpu
 from defect.weights import WEIGHTS_FOLDER, read_index
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port, wait_for
 
 FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
 DOCUMENTED = {
@@ -129,3 +132,30 @@ def test_the_sync_is_off_until_its_secret_exists() -> None:
     assert '[ -n "$HF_TOKEN" ] && [ -n "$SPACE" ]' in first["run"]
     assert rest and all(step["if"] == "steps.on.outputs.on == 'yes'" for step in rest)
     assert not re.search(r"hf_\w{10}", path.read_text())
+
+
+def test_a_hub_that_never_answers_is_not_asked_at_start_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = free_port()
+        environment = os.environ | {
+            "HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "HF_HUB_OFFLINE": "0",
+            "HF_HOME": str(tmp_path / "home"),
+            "DEFECT_HUB_REPO": "someone/defect-weights",
+            "DEFECT_HUB_REVISION": "0" * 40,
+            "GRADIO_SERVER_PORT": str(port),
+            "GRADIO_TEMP_DIR": str(tmp_path / "gradio"),
+        }
+        log = tmp_path / "log.txt"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+            )
+        try:
+            wait_for(f"http://127.0.0.1:{port}/", process, log)
+        finally:
+            process.terminate()
+            process.wait(20)
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
