@@ -21,6 +21,8 @@ RETRY_AFTER = 20.0
 LONGEST = 900.0
 """Seconds after which a download that only drips is given up."""
 MAX_FILE_BYTES = 200 * 1024**2
+_STEP = 128 * 1024
+"""Bytes from one look at a download to the next."""
 
 
 class HubError(RuntimeError):
@@ -193,6 +195,7 @@ def _run(fetch: _Fetch) -> None:
 
 def _download(fetch: _Fetch) -> None:
     from huggingface_hub import (
+        constants,
         get_hf_file_metadata,
         hf_hub_download,
         hf_hub_url,
@@ -211,6 +214,8 @@ def _download(fetch: _Fetch) -> None:
         raise _Refused(f"{name} is {told.size} bytes, not the {wanted.size} listed. It is refused.")
     if told.etag and len(told.etag) == 64 and told.etag != wanted.sha256:
         raise _Refused(_wrong(name, wanted, told.etag))
+    # The client's own 10 MB would let a bar jump, and a drip go on unseen.
+    constants.DOWNLOAD_CHUNK_SIZE = _STEP
     # A cached copy that got here is damaged: it is there, but `cached` did not take it.
     held = try_to_load_from_cache(pin.repo, wanted.file, revision=pin.revision)
     path = Path(

@@ -120,7 +120,10 @@ def test_a_private_repository_needs_the_usual_token(
     assert hub.fetch(PIN, WANTED) == DATA
 
 
-def test_a_slow_drip_goes_on_in_the_background(server: HubServer) -> None:
+def test_a_slow_drip_goes_on_in_the_background(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "_STEP", 100)
     server.fault = "drip"
     start = time.monotonic()
     with pytest.raises(StillFetching, match=r"is being fetched: .* of 102 kB so far"):
@@ -129,10 +132,22 @@ def test_a_slow_drip_goes_on_in_the_background(server: HubServer) -> None:
     with pytest.raises(StillFetching):
         hub.fetch(PIN, WANTED, wait=0.1)
     told = hub.progress(PIN, WANTED)
-    assert told is not None and told.running and told.size == len(DATA)
+    assert told is not None and told.running and 0 < told.received < told.size == len(DATA)
     assert hub.cached(PIN, WANTED) is None
     server.fault = "stopped"
     assert server.downloads() == 1
+
+
+def test_a_drip_without_end_is_given_up(
+    server: HubServer, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "_STEP", 100)
+    monkeypatch.setattr(hub, "LONGEST", 0.3)
+    server.fault = "drip"
+    with pytest.raises(HubError, match=r"took over .* minutes\. Try again"):
+        hub.fetch(PIN, WANTED, wait=20)
+    server.fault = "stopped"
+    assert not _cached_files(hub_cache)
 
 
 def test_a_cut_download_is_resumed(server: HubServer, hub_cache: Path) -> None:

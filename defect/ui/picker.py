@@ -53,9 +53,10 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         radio = gr.Radio(choices=_models(chosen), value=chosen.models[0])
         return radio, _shown(place_line(chosen))
 
-    def fetch(model: str, name: str) -> Iterator[gr.HTML]:
+    def fetch(model: str, name: str) -> Iterator[tuple[gr.HTML, gr.Radio]]:
         for text in _fetching(model, name):
-            yield _shown(text)
+            yield _shown(text), gr.skip()
+        yield gr.skip(), gr.Radio(choices=_models(catalogue.categories()[name]))
 
     category.input(
         choose, category, [model, place], api_visibility="private", show_progress="hidden"
@@ -63,7 +64,7 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
     model.input(
         fetch,
         [model, category],
-        place,
+        [place, model],
         api_visibility="private",
         show_progress="hidden",
         concurrency_limit=8,
@@ -104,15 +105,20 @@ def _fetching(model: str, category: str) -> Iterator[str]:
     if told is not None and told.failure:
         yield _hint(told.failure)
     else:
-        yield _hint(f"{name} was fetched from the Hub and checked. Add the photo again to use it.")
+        yield _hint(
+            f"{name} was fetched from the Hub and checked. A photo that was not inspected "
+            f"meanwhile: add it again."
+        )
 
 
 def _bar(name: str, told: Progress) -> str:
     share = 100 * min(told.received / told.size, 1)
     text = f"Fetching {name}: {megabytes(told.received)} of {megabytes(told.size)}"
     return (
-        f'{_hint(text)}<progress max="100" value="{share:.0f}" style="width:100%" '
-        f'aria-label="{escape(text)}"></progress>'
+        f'{_hint(text)}<div role="progressbar" aria-label="{escape(text)}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{share:.0f}" style="height:6px;margin-top:4px;'
+        f'border-radius:3px;background:var(--border-color-primary)"><div style="height:6px;'
+        f'border-radius:3px;background:var(--color-accent);width:{share:.1f}%"></div></div>'
     )
 
 
