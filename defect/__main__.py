@@ -116,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     results.set_defaults(run=_results)
 
     unbundle = commands.add_parser(
-        "unbundle", help="remove weights too large to ship, keeping their figures"
+        "unbundle", help="move weights too large to ship to runs/unbundled, keeping their figures"
     )
     unbundle.add_argument("model", choices=_AUTOENCODERS)
     unbundle.add_argument("categories", nargs="+", metavar="CATEGORY")
