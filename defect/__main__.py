@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from defect.commands import add_publish
+from defect.commands import add_export, add_publish
 from defect.datasets.samples import DataError
 from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index
 
@@ -124,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     unbundle.set_defaults(run=_unbundle)
 
     add_publish(commands)
+    add_export(commands)
 
     synthesize = commands.add_parser("synthesize", help="render the project's own data sets")
     synthesize.add_argument("folder", type=Path)

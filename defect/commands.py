@@ -25,6 +25,36 @@ def add_publish(commands: Commands) -> None:
     parser.set_defaults(run=_publish)
 
 
+def add_export(commands: Commands) -> None:
+    """Adds `export`."""
+    parser = commands.add_parser(
+        "export", help="one model and category as an ONNX file: photo in, score and map out"
+    )
+    parser.add_argument("model", choices=["cae", "vae", "dae"])
+    parser.add_argument("category")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: MODEL_CATEGORY.onnx")
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
+    )
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from defect import load
+    from defect.export import ExportError, export
+
+    path = options.out or Path(f"{options.model}_{options.category}.onnx")
+    try:
+        size = export(load(options.model, options.category, folder=options.weights), path)
+    except ExportError as error:
+        raise ValueError(error) from error
+    print(
+        f"{path}: {size / 1e6:.1f} MB. Input: photo, 1×256×256×3 uint8 RGB. Outputs, in multiples "
+        f"of the normal limit: score (1.0 and above is defective), anomaly_map 1×256×256."
+    )
+    return 0
+
+
 def _publish(options: argparse.Namespace) -> int:
     from defect.publish import describe, plan, publish
     from defect.results import UNBUNDLED_FOLDER
