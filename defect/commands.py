@@ -41,13 +41,10 @@ def add_export(commands: Commands) -> None:
 
 def _export(options: argparse.Namespace) -> int:
     from defect import load
-    from defect.export import ExportError, export
+    from defect.export import export
 
     path = options.out or Path(f"{options.model}_{options.category}.onnx")
-    try:
-        size = export(load(options.model, options.category, folder=options.weights), path)
-    except ExportError as error:
-        raise ValueError(error) from error
+    size = export(load(options.model, options.category, folder=options.weights), path)
     print(
         f"{path}: {size / 1e6:.1f} MB. Input: photo, 1×256×256×3 uint8 RGB. Outputs, in multiples "
         f"of the normal limit: score (1.0 and above is defective), anomaly_map 1×256×256."

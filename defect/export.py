@@ -19,7 +19,7 @@ OPSET = 18
 INPUT, SCORE, MAP = "photo", "score", "anomaly_map"
 
 
-class ExportError(RuntimeError):
+class ExportError(ValueError):
     """The export cannot be made; the text says what to do."""
 
 

@@ -10,7 +10,8 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +73,7 @@ def plan(repo: str, folder: Path, unbundled: Path) -> Plan:
         PublishError: a picture in one of the folders, no weights, or the Hub does not answer.
         WeightsError: a file fails its checksum or is damaged.
     """
-    local = _verified(folder) | _verified(unbundled)
+    local = _verified(unbundled) | _verified(folder)
     if not local:
         raise PublishError("There are no weights to publish.")
     remote = _on_hub(repo)
@@ -102,7 +103,7 @@ def publish(planned: Plan, folder: Path) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    with _Told(planned.repo):
+    with _told(planned.repo):
         api = HfApi()
         if not planned.exists:
             api.create_repo(planned.repo, exist_ok=True)
@@ -212,7 +213,7 @@ def _on_hub(repo: str) -> dict[str, str] | None:
     from huggingface_hub import HfApi, RepoFile
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    with _Told(repo):
+    with _told(repo):
         try:
             listed = list(HfApi().list_repo_tree(repo, recursive=True))
         except GatedRepoError:
@@ -226,34 +227,29 @@ def _on_hub(repo: str) -> dict[str, str] | None:
     }
 
 
-class _Told:
+@contextmanager
+def _told(repo: str) -> Iterator[None]:
     """Turns the Hub client's errors into a sentence."""
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-    def __init__(self, repo: str) -> None:
-        self.repo = repo
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from httpx2 import HTTPError
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
-        if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403):
+    try:
+        yield
+    except HfHubHTTPError as error:
+        if error.response.status_code in (401, 403):
             raise PublishError(
-                f"The Hub does not let you write to {self.repo}. Set HF_TOKEN to a token that may "
+                f"The Hub does not let you write to {repo}. Set HF_TOKEN to a token that may "
                 f"write, or run `hf auth login`."
             ) from error
-        if isinstance(error, HfHubHTTPError):
-            raise PublishError(
-                f"The Hub answered with error {error.response.status_code}. Nothing was "
-                f"published; try again later."
-            ) from error
-        if isinstance(error, OfflineModeIsEnabled):
-            raise PublishError("HF_HUB_OFFLINE is set. Unset it to publish.") from error
-        if isinstance(error, HFValidationError):
-            raise PublishError(f'"{self.repo}" is no name on the Hub. Give OWNER/NAME.') from error
-        if isinstance(error, HTTPError):
-            raise PublishError(
-                "The Hub cannot be reached. Nothing was published; try again later."
-            ) from error
+        raise PublishError(
+            f"The Hub answered with error {error.response.status_code}. Nothing was published; "
+            f"try again later."
+        ) from error
+    except OfflineModeIsEnabled as error:
+        raise PublishError("HF_HUB_OFFLINE is set. Unset it to publish.") from error
+    except HFValidationError as error:
+        raise PublishError(f'"{repo}" is no name on the Hub. Give OWNER/NAME.') from error
+    except HTTPError as error:
+        raise PublishError(
+            "The Hub cannot be reached. Nothing was published; try again later."
+        ) from error
