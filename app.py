@@ -9,6 +9,7 @@ import sys
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from defect import zero_gpu  # noqa: F401  # before torch
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui import build_demo
 from defect.ui.theme import CSS, build_theme

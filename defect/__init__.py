@@ -39,10 +39,11 @@ def load(
     Args:
         model: `cae`, `vae` or `dae`, which return `Inspection`; `cnn`, the steel classifier.
         category: product the autoencoder was trained on, such as `bottle`.
-        folder: where weights lie; the bundled folder by default.
+        folder: where weights lie; the bundled folder by default. What it lacks comes from the
+            Hub, where its index names a repository.
 
     Raises:
-        NotAvailable: no such model, or no weights for the category here.
+        NotAvailable: no such model, or no weights for the category here or on the Hub.
         WeightsError: the weights file is damaged or does not fit; the text says what to do.
     """
     # Imported here, so that `import defect` and `--help` do not wait for torch.

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from defect.commands import add_export, add_publish
 from defect.datasets.samples import DataError
 from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index
 
@@ -123,12 +124,15 @@ def _parser() -> argparse.ArgumentParser:
     results.set_defaults(run=_results)
 
     unbundle = commands.add_parser(
-        "unbundle", help="remove weights too large to ship, keeping their figures"
+        "unbundle", help="move weights too large to ship to runs/unbundled, keeping their figures"
     )
     unbundle.add_argument("model", choices=_AUTOENCODERS)
     unbundle.add_argument("categories", nargs="+", metavar="CATEGORY")
     _add_weights(unbundle)
     unbundle.set_defaults(run=_unbundle)
+
+    add_publish(commands)
+    add_export(commands)
 
     synthesize = commands.add_parser("synthesize", help="render the project's own data sets")
     synthesize.add_argument("folder", type=Path)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from defect import load
+from defect import load, sources
 from defect.classifier import SteelClassifier
 from defect.datasets import synthetic
+from defect.hub import Progress
 from defect.inspector import Inspector
 from defect.networks import MODELS
+from defect.sources import Place
 from defect.weights import (
     WEIGHTS_FOLDER,
     Metadata,
@@ -20,6 +22,7 @@ from defect.weights import (
     WeightsSource,
     read_index,
     read_metadata,
+    relative_path,
 )
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
@@ -67,7 +70,7 @@ class Category:
 
     name: str
     models: tuple[str, ...]
-    """Models with weights here, the recommended first."""
+    """Models with weights here, the recommended first, then those that are only on the Hub."""
     rendered: bool
     expects: str
     """What a photo should show."""
@@ -81,15 +84,21 @@ def categories() -> dict[str, Category]:
     Raises:
         WeightsError: the index is damaged.
     """
+    bundled = {entry.file: entry for entry in read_index()}
     models: dict[str, set[str]] = {}
-    for entry in read_index():
+    for entry in [*bundled.values(), *sources.only_on_hub(WEIGHTS_FOLDER)]:
         if entry.model in MODELS:
             models.setdefault(entry.category, set()).add(entry.model)
     names = sorted(models, key=lambda name: (name not in synthetic.CATEGORIES, name))
     return {
         name: Category(
             name=name,
-            models=tuple(model for model in _PREFERRED if model in models[name]),
+            models=tuple(
+                sorted(
+                    (model for model in _PREFERRED if model in models[name]),
+                    key=lambda model: relative_path(model, name) not in bundled,
+                )
+            ),
             rendered=name in synthetic.CATEGORIES,
             expects=EXPECTED.get(name, f"{name}, taken like the photos it was trained on"),
             examples=_examples(name),
@@ -131,8 +140,29 @@ def inspector(model: str, category: str) -> Inspector:
         raise NotAvailable(
             f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
         )
+    sources.wait_for(WEIGHTS_FOLDER, model, category)
     with _LOADING:
         return _loaded(model, category)
+
+
+def place(model: str, category: str) -> Place | None:
+    """Whether weights are bundled, fetched from the Hub, or still there; None: nowhere.
+
+    Raises:
+        WeightsError: the index is damaged.
+    """
+    return sources.place(WEIGHTS_FOLDER, model, category)
+
+
+def fetch(model: str, category: str) -> Progress | None:
+    """Starts fetching weights that are only on the Hub, and says how far that is; never waits.
+
+    None: they are here, or nowhere.
+
+    Raises:
+        WeightsError: the index is damaged.
+    """
+    return sources.start(WEIGHTS_FOLDER, model, category)
 
 
 def header(model: str, category: str) -> tuple[Metadata, WeightsSource]:
@@ -145,7 +175,21 @@ def header(model: str, category: str) -> tuple[Metadata, WeightsSource]:
         if (entry.model, entry.category) == (model, category):
             source = WeightsSource("bundled", entry.file, entry.sha256, entry.size)
             return read_metadata(WEIGHTS_FOLDER / entry.file), source
+    found = _headers_elsewhere().get((model, category))
+    for entry in sources.only_on_hub(WEIGHTS_FOLDER):
+        if found is not None and (entry.model, entry.category) == (model, category):
+            where = sources.place(WEIGHTS_FOLDER, model, category)
+            kind = where.kind if where else "hub"
+            return found, WeightsSource(kind, entry.file, entry.sha256, entry.size)
     raise NotAvailable(f"There are no {model.upper()} weights for {category} here.")
+
+
+@lru_cache(maxsize=1)
+def _headers_elsewhere() -> dict[tuple[str, str], Metadata]:
+    """The headers of files too large to be bundled."""
+    from defect.results.headers import read_unbundled
+
+    return {(found.model, found.category): found for found in read_unbundled(WEIGHTS_FOLDER)}
 
 
 def classifier() -> SteelClassifier:

@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from defect import weights
+from defect import sources, weights
 from defect.images import Prepared, Source, prepare
 from defect.networks import SteelCNN
 from defect.novelty import Novelty, distances, restore_novelty, see
@@ -126,7 +126,7 @@ def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
     Raises:
         WeightsError: its weights are absent or must not be used.
     """
-    content = weights.read(folder, "cnn", "neu")
+    content = sources.read(folder, "cnn", "neu")
     classes = content.metadata.calibration.get("classes", [])
     if len(classes) != 6:
         raise WeightsError(f"weights/{content.source.file} does not name its six classes.")

@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from defect import scoring, weights
+from defect import scoring, sources, weights
 from defect.images import Prepared, Source, prepare
 from defect.networks import MODELS, Autoencoder, ModelName, build_autoencoder, fold_batch_norm
 from defect.scoring import Calibration
@@ -162,7 +162,7 @@ def load_inspector(model: str, category: str, folder: Path = WEIGHTS_FOLDER) -> 
         WeightsError: the weights file must not be used; the text says why.
     """
     name = _model_name(model)
-    content = weights.read(folder, name, category)
+    content = sources.read(folder, name, category)
     network = build_autoencoder(name)
     weights.load_into(network, content)
     try:

@@ -171,10 +171,13 @@ def read_index(folder: Path = WEIGHTS_FOLDER) -> list[IndexEntry]:
     return sorted(entries, key=lambda e: e.file)
 
 
-def write_index(folder: Path, entries: list[IndexEntry]) -> None:
-    """Writes `index.json`, keeping what it says about the Hub."""
+def write_index(
+    folder: Path, entries: list[IndexEntry], hub: Mapping[str, Any] | None = None
+) -> None:
+    """Writes `index.json`; without `hub` it keeps what it says about the Hub."""
     path = folder / INDEX_NAME
-    hub = json.loads(path.read_text("utf-8")).get("hub") if path.is_file() else None
+    if hub is None and path.is_file():
+        hub = json.loads(path.read_text("utf-8")).get("hub")
     document = {
         "schema_version": SCHEMA_VERSION,
         "hub": hub or {"repo": None, "revision": None},

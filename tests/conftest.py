@@ -10,8 +10,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.hub_server import HubServer
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -74,14 +78,15 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
         try:
-            _wait_for(f"http://127.0.0.1:{port}/", process, log)
+            wait_for(f"http://127.0.0.1:{port}/", process, log)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait(20)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns when the URL answers; fails the test when the process stops or takes two minutes."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -92,3 +97,36 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.3)
     pytest.fail(f"The app did not answer in two minutes:\n{log.read_text()}")
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path) -> Path:
+    """The Hub client's cache, where `hub_server` is used."""
+    return tmp_path / "hub cache"
+
+
+@pytest.fixture
+def hub_server(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A Hub on this machine; this process's client asks it, online and with an empty cache."""
+    from huggingface_hub import close_session, constants
+
+    from defect import hub
+    from tests.hub_server import HubServer
+
+    server = HubServer().start()
+    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    for name, value in {
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_DISABLE_XET": True,
+        "ENDPOINT": server.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": template,
+        "HF_HUB_CACHE": str(hub_cache),
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+    for name in ("HF_TOKEN", "DEFECT_HUB_REPO", "DEFECT_HUB_REVISION"):
+        monkeypatch.delenv(name, raising=False)
+    hub._FETCHES.clear()
+    yield server
+    server.stop()
+    close_session()
+    hub._FETCHES.clear()

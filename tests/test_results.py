@@ -298,7 +298,8 @@ def test_unbundling_keeps_the_figures_and_drops_the_file(
     folder = tmp_path / "w"
     shutil.copytree(tiny_weights, folder)
     before = {(r.model, r.category): r for r in results.read_results(folder)}
-    results.unbundle(folder, "cae", "rendered_cap")
+    results.unbundle(folder, "cae", "rendered_cap", tmp_path / "kept")
+    assert [r.category for r in results.read_results(tmp_path / "kept")] == ["rendered_cap"]
     after = {(r.model, r.category): r for r in results.read_results(folder)}
     assert after.keys() == before.keys()
     moved = after.pop(("cae", "rendered_cap"))
@@ -306,4 +307,4 @@ def test_unbundling_keeps_the_figures_and_drops_the_file(
     assert moved == replace(before["cae", "rendered_cap"], bundled=False)
     assert not (folder / "cae/rendered_cap.safetensors").exists()
     with pytest.raises(NotAvailable, match="not in the bundle"):
-        results.unbundle(folder, "cae", "rendered_cap")
+        results.unbundle(folder, "cae", "rendered_cap", tmp_path / "kept")

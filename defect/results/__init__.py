@@ -23,12 +23,13 @@ from defect.results.headers import (
     steel_of,
 )
 from defect.results.scorecard import put_scorecard, steel_lines, summary, to_markdown, to_text
-from defect.results.unbundle import unbundle
+from defect.results.unbundle import UNBUNDLED_FOLDER, unbundle
 
 __all__ = [
     "BEST_OF_THREE",
     "MASKED",
     "TRANSFER",
+    "UNBUNDLED_FOLDER",
     "UNBUNDLED_NAME",
     "Mean",
     "RankCorrelation",

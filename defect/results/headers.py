@@ -99,7 +99,7 @@ def read_results(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
     entries = read_index(folder)
     found = [_result(read_metadata(folder / entry.file), True) for entry in entries]
     bundled = {(result.model, result.category) for result in found}
-    found += [r for r in _unbundled(folder) if (r.model, r.category) not in bundled]
+    found += [r for r in read_unbundled(folder) if (r.model, r.category) not in bundled]
     return sorted(found, key=_place)
 
 
@@ -145,7 +145,12 @@ def _result(metadata: Metadata, bundled: bool) -> Result:
     return Result(**own, bundled=bundled)
 
 
-def _unbundled(folder: Path) -> list[Result]:
+def read_unbundled(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
+    """The headers of the files that are not bundled.
+
+    Raises:
+        WeightsError: their list is damaged.
+    """
     path = folder / UNBUNDLED_NAME
     if not path.is_file():
         return []

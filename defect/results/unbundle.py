@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 from defect.results.headers import UNBUNDLED_NAME, read_results
@@ -17,9 +18,15 @@ from defect.weights import (
     write_index,
 )
 
+UNBUNDLED_FOLDER = Path("runs/unbundled")
+"""Where the files themselves go, with an index of their own, until they are published."""
 
-def unbundle(folder: Path, model: str, category: str) -> None:
-    """Moves a weights file's header to `unbundled.json`, and removes the file and its index entry.
+
+def unbundle(folder: Path, model: str, category: str, keep: Path = UNBUNDLED_FOLDER) -> None:
+    """Moves a weights file's header to `unbundled.json`, and the file and its index entry away.
+
+    Args:
+        keep: the weights folder the file is moved to.
 
     Raises:
         NotAvailable: the index does not list it.
@@ -38,5 +45,9 @@ def unbundle(folder: Path, model: str, category: str) -> None:
     documents = [dataclasses.asdict(headers[key]) for key in sorted(headers)]
     text = json.dumps({"schema_version": SCHEMA_VERSION, "files": documents}, sort_keys=True)
     (folder / UNBUNDLED_NAME).write_text(text + "\n", encoding="utf-8")
+    (keep / relative).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(folder / relative, keep / relative)
+    moved = [entry for entry in entries if entry.file == relative]
+    write_index(keep, [*(e for e in read_index(keep) if e.file != relative), *moved])
     write_index(folder, [entry for entry in entries if entry.file != relative])
     (folder / relative).unlink()

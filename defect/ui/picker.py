@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from html import escape
 
 import gradio as gr
 
 from defect import catalogue
 from defect.catalogue import Category, Example
+from defect.hub import Progress, megabytes
+from defect.networks import MODELS
+from defect.weights import WeightsError
+
+_TICK = 0.5
+"""Seconds between two looks at a download."""
 
 
 def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
     """Category and model side by side; the models offered follow the category.
 
+    A model that is only on the Hub says so with its size, and is fetched when it is chosen; a line
+    underneath tells how far that is, and which models there are no weights of.
+
     Args:
         first: chosen at the start.
-        prefix: of the elements' ids, `category` and `model`.
+        prefix: of the elements' ids, `category`, `model` and `place`.
     """
     with gr.Row():
         category = gr.Dropdown(
@@ -34,13 +45,89 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
             min_width=150,
             elem_id=f"{prefix}model",
         )
+    text = place_line(first)
+    place = gr.HTML(text, visible=bool(text), padding=False, elem_id=f"{prefix}place")
 
-    def choose(name: str) -> gr.Radio:
+    def choose(name: str) -> tuple[gr.Radio, gr.HTML]:
         chosen = catalogue.categories()[name]
-        return gr.Radio(choices=_models(chosen), value=chosen.models[0])
+        radio = gr.Radio(choices=_models(chosen), value=chosen.models[0])
+        return radio, _shown(place_line(chosen))
 
-    category.input(choose, category, model, api_visibility="private", show_progress="hidden")
+    def fetch(model: str, name: str) -> Iterator[tuple[gr.HTML, gr.Radio]]:
+        for text in _fetching(model, name):
+            yield _shown(text), gr.skip()
+        yield gr.skip(), gr.Radio(choices=_models(catalogue.categories()[name]))
+
+    category.input(
+        choose, category, [model, place], api_visibility="private", show_progress="hidden"
+    )
+    model.input(
+        fetch,
+        [model, category],
+        [place, model],
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=8,
+        concurrency_id="fetch",
+    )
     return category, model
+
+
+def place_line(category: Category) -> str:
+    """Which of the models are not bundled for a category; empty where all are."""
+    on_hub, nowhere = [], []
+    for model in MODELS:
+        where = catalogue.place(model, category.name)
+        if where is None:
+            nowhere.append(model.upper())
+        elif where.kind == "hub":
+            on_hub.append(f"{model.upper()} ({megabytes(where.size)})")
+    parts = [f"On the Hub, fetched when chosen: {', '.join(on_hub)}."] if on_hub else []
+    parts += [f"No weights here: {', '.join(nowhere)}."] if nowhere else []
+    return _hint(" ".join(parts)) if parts else ""
+
+
+def _fetching(model: str, category: str) -> Iterator[str]:
+    """What the line says while a chosen model is fetched, and after."""
+    name = f"{model.upper()} for {category}"
+    try:
+        told = catalogue.fetch(model, category)
+        if told is None:
+            yield place_line(catalogue.categories()[category])
+            return
+        while told is not None and told.running:
+            yield _bar(name, told)
+            time.sleep(_TICK)
+            told = catalogue.fetch(model, category)
+    except WeightsError as problem:
+        yield _hint(str(problem))
+        return
+    if told is not None and told.failure:
+        yield _hint(told.failure)
+    else:
+        yield _hint(
+            f"{name} was fetched from the Hub and checked. A photo that was not inspected "
+            f"meanwhile: add it again."
+        )
+
+
+def _bar(name: str, told: Progress) -> str:
+    share = 100 * min(told.received / told.size, 1)
+    text = f"Fetching {name}: {megabytes(told.received)} of {megabytes(told.size)}"
+    return (
+        f'{_hint(text)}<div role="progressbar" aria-label="{escape(text)}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{share:.0f}" style="height:6px;margin-top:4px;'
+        f'border-radius:3px;background:var(--border-color-primary)"><div style="height:6px;'
+        f'border-radius:3px;background:var(--color-accent);width:{share:.1f}%"></div></div>'
+    )
+
+
+def _hint(text: str) -> str:
+    return f'<div class="hint">{escape(text)}</div>'
+
+
+def _shown(text: str) -> gr.HTML:
+    return gr.HTML(text, visible=bool(text))
 
 
 def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:
@@ -65,4 +152,11 @@ def gallery_items(examples: Sequence[Example]) -> list[tuple[str, str]]:
 
 
 def _models(category: Category) -> list[tuple[str, str]]:
-    return [(model.upper(), model) for model in category.models]
+    return [(_label(model, category.name), model) for model in category.models]
+
+
+def _label(model: str, category: str) -> str:
+    where = catalogue.place(model, category)
+    if where is None or where.kind != "hub":
+        return model.upper()
+    return f"{model.upper()} · {megabytes(where.size)}"

@@ -1,0 +1,72 @@
+"""Commands of `python -m defect` that have a room of their own: argument parsing and printing."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defect.weights import WEIGHTS_FOLDER
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_publish(commands: Commands) -> None:
+    """Adds `publish`."""
+    parser = commands.add_parser(
+        "publish", help="upload what changed in the weights to the Hub, and pin the app to it"
+    )
+    parser.add_argument("repo", metavar="OWNER/NAME", help="made if there is none")
+    parser.add_argument("--dry-run", action="store_true", help="only show what would go up")
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
+    )
+    parser.set_defaults(run=_publish)
+
+
+def add_export(commands: Commands) -> None:
+    """Adds `export`."""
+    parser = commands.add_parser(
+        "export", help="one model and category as an ONNX file: photo in, score and map out"
+    )
+    parser.add_argument("model", choices=["cae", "vae", "dae"])
+    parser.add_argument("category")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: MODEL_CATEGORY.onnx")
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
+    )
+    parser.set_defaults(run=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from defect import load
+    from defect.export import export
+
+    path = options.out or Path(f"{options.model}_{options.category}.onnx")
+    size = export(load(options.model, options.category, folder=options.weights), path)
+    print(
+        f"{path}: {size / 1e6:.1f} MB. Input: photo, 1×256×256×3 uint8 RGB. Outputs, in multiples "
+        f"of the normal limit: score (1.0 and above is defective), anomaly_map 1×256×256."
+    )
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from defect.publish import describe, plan, publish
+    from defect.results import UNBUNDLED_FOLDER
+
+    planned = plan(options.repo, options.weights, UNBUNDLED_FOLDER)
+    print(describe(planned))
+    if options.dry_run:
+        print("A dry run: nothing was uploaded.")
+        return 0
+    revision = publish(planned, options.weights)
+    print(f"Published as {planned.repo} at {revision}; weights/index.json now says so.")
+    files = ",".join(entry.file for entry in planned.only_on_hub)
+    if files:
+        print(
+            "To have a Space fetch these while it is built, add to README.md's head:\n"
+            f"models:\n  - {planned.repo}\npreload_from_hub:\n  - {planned.repo} {files} {revision}"
+        )
+    return 0
