@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from defect import load
 from defect.classifier import SteelClassifier
 from defect.datasets import synthetic
 from defect.inspector import Inspector
+from defect.model_cache import ModelCache
 from defect.networks import MODELS
 from defect.weights import (
     WEIGHTS_FOLDER,
@@ -25,8 +25,9 @@ from defect.weights import (
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
-_LOADING = threading.Lock()
-"""Held while weights are looked up, so that two visitors do not load the same file twice."""
+MODEL_BYTES = 320 * 1024**2
+"""Of loaded models kept: a VAE takes 110 MB, a CAE 11 MB."""
+_MODELS: ModelCache[Inspector | SteelClassifier] = ModelCache(MODEL_BYTES)
 _PREFERRED = ("dae", "cae", "vae")
 
 EXPECTED = {
@@ -131,8 +132,10 @@ def inspector(model: str, category: str) -> Inspector:
         raise NotAvailable(
             f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
         )
-    with _LOADING:
-        return _loaded(model, category)
+    # The names were checked, so that no text from outside becomes a key.
+    loaded = _MODELS.get((model, category), lambda: load(model, category))
+    assert not isinstance(loaded, SteelClassifier)
+    return loaded
 
 
 def header(model: str, category: str) -> tuple[Metadata, WeightsSource]:
@@ -154,19 +157,9 @@ def classifier() -> SteelClassifier:
     Raises:
         WeightsError: its weights are absent or must not be used.
     """
-    with _LOADING:
-        return _loaded_classifier()
-
-
-@lru_cache(maxsize=1)
-def _loaded_classifier() -> SteelClassifier:
-    return load("cnn")
-
-
-# Names are checked before they get here, and the number kept is bounded: a VAE takes 100 MB.
-@lru_cache(maxsize=8)
-def _loaded(model: str, category: str) -> Inspector:
-    return load(model, category)  # type: ignore[call-overload]  # checked above
+    loaded = _MODELS.get(("cnn", "neu"), lambda: load("cnn"))
+    assert isinstance(loaded, SteelClassifier)
+    return loaded
 
 
 def _examples(folder: str) -> tuple[Example, ...]:

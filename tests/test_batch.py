@@ -44,7 +44,8 @@ def given(tmp_path: Path) -> list[Given]:
 
 
 def test_every_photo_gets_its_own_result_in_order(given: list[Given]) -> None:
-    results = list(look_through(names, given))
+    looked = look_through(names, given)
+    results = list(looked)
     assert [photo.name for photo, _ in results] == [photo.name for photo in given]
     for i, (photo, result) in enumerate(results):
         if i % 10 == 3:

@@ -66,7 +66,7 @@ def test_two_visitors_load_a_network_once(monkeypatch: pytest.MonkeyPatch) -> No
         return load(model, category)
 
     monkeypatch.setattr(catalogue, "load", counted)
-    catalogue._loaded.cache_clear()
+    catalogue._MODELS.clear()
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: catalogue.inspector("cae", "rendered_cap"), range(4)))
     assert loaded == ["cae"]
