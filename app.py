@@ -11,6 +11,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui import build_demo
+from defect.ui.batch_style import BATCH_CSS
 from defect.ui.theme import CSS, build_theme
 from defect.weights import WeightsError
 
@@ -23,7 +24,7 @@ def main() -> None:
             # Gradio alone would move on to the next port without a word.
             server_port=int(port) if port else None,
             theme=build_theme(),
-            css=CSS,
+            css=CSS + BATCH_CSS,
             max_file_size="64mb",
             allowed_paths=[str(EXAMPLES_FOLDER)],
             footer_links=["api", "settings"],

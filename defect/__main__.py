@@ -268,7 +268,7 @@ def _inspect(options: argparse.Namespace) -> int:
     check_limit(options.threshold)
     photos, skipped = photos_of(options.photos)
     if skipped:
-        print(f"{skipped} files skipped, not pictures by name.")
+        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
     if not photos:
         raise DataError("There are no photos in the folder given.")
     inspect = load(options.model, options.category, folder=options.weights)

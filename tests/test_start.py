@@ -86,7 +86,7 @@ def test_inspect_prints_verdicts_and_writes_the_report(tmp_path: Path) -> None:
     assert "good.jpg: normal." in done.stdout
     assert "torn.png: not read." in done.stdout
     assert "dirty.webp: defective." in done.stdout
-    assert "1 files skipped" in done.stdout
+    assert "1 file skipped" in done.stdout
     assert (out / "report.csv").read_text().count("\n") == 5
     assert [p.stem for p in sorted(out.glob("masks/*.png"))] == [
         p.stem for p in sorted(out.glob("overlays/*.jpg"))

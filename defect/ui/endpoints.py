@@ -12,7 +12,7 @@ import defect
 from defect import catalogue
 from defect.images import ImageError
 from defect.overlay import draw_cam, draw_overlay
-from defect.ui.batch_tab import inspect_files, write_csv
+from defect.ui.batch_work import inspect_files, write_csv
 from defect.ui.photo_input import photo_input, uploaded
 from defect.weights import IndexEntry, WeightsError, read_index
 
@@ -120,7 +120,7 @@ def _batch() -> None:
         except (WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         rows = batch.rows()
-        return [dataclasses.asdict(row) for row in rows], write_csv(rows)
+        return [dataclasses.asdict(row) for row in rows], write_csv(batch)
 
     gr.Button().click(
         predict_batch,
