@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from defect.ui.api_tab import examples
 from defect.weights import WEIGHTS_FOLDER, read_index, read_metadata
 from tests.conftest import ROOT
 
@@ -39,6 +40,11 @@ def test_ci_runs_the_readme_s_test_command() -> None:
 def test_linked_files_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_api_s_examples_are_the_app_s_own() -> None:
+    for name, _, code in examples():
+        assert f"```{'bash' if name == 'curl' else name.lower()}\n{code}\n```" in README, name
 
 
 def _row(model: str, category: str) -> list[str]:

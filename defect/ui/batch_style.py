@@ -27,14 +27,21 @@ BATCH_CSS = """
 .scores .over {fill: var(--bad);}
 .scores .under {fill: var(--good);}
 #batch-summary, #steel-batch-summary {padding: 0 !important;}
-#batch-gallery .thumbnail-item {display: flex; flex-direction: column; height: auto;
-  aspect-ratio: auto;}
-#batch-gallery .thumbnail-item img {aspect-ratio: 1; height: auto; min-height: 0;}
-#batch-gallery .thumbnail-item .caption-label {position: static; overflow-wrap: anywhere;}
+:is(#batch-gallery, #steel-batch-gallery) .thumbnail-item {display: flex;
+  flex-direction: column; height: auto; aspect-ratio: auto;}
+:is(#batch-gallery, #steel-batch-gallery) .thumbnail-item img {aspect-ratio: 1; height: auto;
+  min-height: 0;}
+:is(#batch-gallery, #steel-batch-gallery) .caption-label {position: static; max-width: 100%;
+  border-radius: 0; text-align: center; white-space: normal; font-size: .74rem; line-height: 1.2;
+  padding: 3px 4px; overflow-wrap: anywhere;}
+:is(#batch-gallery, #steel-batch-gallery) .grid-wrap {min-height: 0;}
 #batch-table [role=gridcell] *, #batch-table th *, #steel-batch-table [role=gridcell] *,
 #steel-batch-table th * {font-family: var(--font) !important;}
 #batch-table th .cell-menu-button, #steel-batch-table th .cell-menu-button {display: flex;
   border: 0; background: none; width: 16px; min-width: 16px; margin: 0; right: 0;
   color: var(--body-text-color-subdued);}
 #steel-batch-table {max-width: 100%; overflow-x: auto;}
+@media (max-width: 640px) {
+  #steel-batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
+}
 """

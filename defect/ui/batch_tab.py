@@ -72,7 +72,7 @@ def batch_tab() -> None:
             )
             cost = cost_line(first.models[0], first.name, "batch-cost")
         with gr.Column(scale=7, min_width=300):
-            summary = gr.HTML(_card(PROMPT), elem_id="batch-summary", padding=False)
+            summary = gr.HTML(batch_card(PROMPT), elem_id="batch-summary", padding=False)
             gallery = gr.Gallery(
                 label="Verdicts, highest score first",
                 show_label=False,
@@ -119,7 +119,7 @@ def batch_tab() -> None:
                     yield (gr.skip(), *_running(batch), gr.skip())
                     told = time.monotonic()
         except (WeightsError, ValueError) as error:
-            text = _card(f"<b>Not inspected.</b> {escape(str(error))}", "problem")
+            text = batch_card(f"<b>Not inspected.</b> {escape(str(error))}", "problem")
             yield None, *_nothing(text), gr.Button(interactive=False)
             return
         yield key, *_show(batch), gr.Button(interactive=False)
@@ -128,7 +128,7 @@ def batch_tab() -> None:
         if key is None:
             return (gr.skip(),) * len(result)
         batch = _BATCHES.get(key)
-        return _nothing(_card(GONE)) if batch is None else _show(batch.at(limit))
+        return _nothing(batch_card(GONE)) if batch is None else _show(batch.at(limit))
 
     def stopped(key: str | None, limit: float) -> tuple[Any, ...]:
         return *judge(key, limit), gr.Button(interactive=False)
@@ -180,7 +180,7 @@ def batch_tab() -> None:
     )
     gr.on(
         [category.input, model.input],
-        lambda: (None, *_nothing(_card(PROMPT))),
+        lambda: (None, *_nothing(batch_card(PROMPT))),
         None,
         [held, *result],
         api_visibility="private",
@@ -227,7 +227,7 @@ def table_of(rows: Sequence[Row]) -> list[list[Any]]:
 
 def progress_card(done: int, total: int, verb: str = "Inspecting") -> str:
     """How far a batch is."""
-    return _card(
+    return batch_card(
         f"{verb} … <b>{done} of {total}</b><progress value={done} max={total} "
         f'aria-label="{verb}: {done} of {total} photos"></progress>'
     )
@@ -287,8 +287,9 @@ def _summary(batch: Batch) -> str:
         files = "file" if batch.skipped == 1 else "files"
         text += f'<div class="note">{batch.skipped} {files} skipped, not pictures by name.</div>'
     scores = [inspection.score for inspection in batch.inspections]
-    return _card(text + score_histogram(scores, about.threshold or DEFAULT_LIMIT))
+    return batch_card(text + score_histogram(scores, about.threshold or DEFAULT_LIMIT))
 
 
-def _card(text: str, kind: str = "") -> str:
+def batch_card(text: str, kind: str = "") -> str:
+    """The card over a batch's gallery; `text` is HTML."""
     return f'<div class="batch-card {kind}" role="status">{text}</div>'
