@@ -42,16 +42,21 @@ def regions(inspection: Inspection) -> list[Region]:
     labels, count = ndimage.label(mask, _TOUCHING)
     if not count:
         return []
-    numbers = range(1, count + 1)
     height, width = mask.shape
-    areas = np.bincount(labels.ravel())[1:]
-    centres = ndimage.center_of_mass(mask, labels, numbers)
-    peaks = ndimage.maximum(inspection.anomaly_map, labels, numbers)
+    # Only the mask's own pixels are worth a look.
+    y, x = np.nonzero(mask)
+    owner = labels[y, x] - 1
+    areas = np.bincount(owner)
+    centres = zip(np.bincount(owner, y) / areas, np.bincount(owner, x) / areas, strict=True)
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, owner, inspection.anomaly_map[y, x])
     boxes = ndimage.find_objects(labels)
     found = []
-    for area, (y, x), peak, (rows, columns) in zip(areas, centres, peaks, boxes, strict=True):
+    for area, (down, across), peak, (rows, columns) in zip(
+        areas, centres, peaks, boxes, strict=True
+    ):
         # A pixel's middle lies half a pixel from its edges.
-        row, column = (float(y) + 0.5) / height, (float(x) + 0.5) / width
+        row, column = (float(down) + 0.5) / height, (float(across) + 0.5) / width
         found.append(
             Region(
                 row=row,

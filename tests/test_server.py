@@ -132,6 +132,21 @@ def test_health_answers_while_photos_are_looked_at(app_url: str) -> None:
     assert sorted(times)[5] < 1.5
 
 
+def test_a_session_holds_no_copy_of_the_app() -> None:
+    from gradio import route_utils, state_holder
+
+    with gr.Blocks() as demo:
+        box, remembered = gr.Textbox("a"), gr.State(3)
+    queued(demo)
+    for module in (state_holder, route_utils):
+        session = module.SessionState(demo)  # type: ignore[attr-defined]
+        assert session.config_values == {}
+        assert session[remembered._id] == 3
+        assert session[box._id] is box
+        session[remembered._id] = 4
+        assert (session[remembered._id], remembered.value) == (4, 3)
+
+
 def test_a_full_queue_says_so_kindly() -> None:
     with gr.Blocks() as demo:
         gr.Button().click(lambda: None, None, None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
+from gradio import route_utils, state_holder
 
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui.batch_style import BATCH_CSS
@@ -17,8 +19,30 @@ MAX_UPLOAD = "200mb"
 BUSY = "Many photos are waiting already. Try again in a few seconds."
 
 
+SESSIONS = 1000
+"""Visitors and calls remembered; each takes about 15 kB, and a call is a visitor of its own."""
+
+
+class _LightSession(state_holder.SessionState):
+    """A visitor's state without a description of every component.
+
+    Gradio makes that anew for each visitor, so for each call of an endpoint: with this many
+    components it costs more than the inspection. Only deep links read what is not in use.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
+
+
+def lighten_sessions() -> None:
+    """Has Gradio make light sessions from now on."""
+    state_holder.SessionState = _LightSession  # type: ignore[misc]
+    route_utils.SessionState = _LightSession  # type: ignore[misc, attr-defined]
+
+
 def queued(demo: gr.Blocks) -> gr.Blocks:
     """The demo with a bounded queue that says kindly when it is full."""
+    lighten_sessions()
     demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     push = demo._queue.push
 
@@ -36,6 +60,7 @@ def launch_options() -> dict[str, Any]:
         "theme": build_theme(),
         "css": CSS + BATCH_CSS,
         "max_file_size": MAX_UPLOAD,
+        "state_session_capacity": SESSIONS,
         "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api", "settings"],
         "mcp_server": find_spec("mcp") is not None,
