@@ -139,7 +139,7 @@ def test_a_session_holds_no_copy_of_the_app() -> None:
         box, remembered = gr.Textbox("a"), gr.State(3)
     queued(demo)
     for module in (state_holder, route_utils):
-        session = module.SessionState(demo)  # type: ignore[attr-defined]
+        session = module.SessionState(demo)
         assert session.config_values == {}
         assert session[remembered._id] == 3
         assert session[box._id] is box

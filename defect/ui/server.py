@@ -37,7 +37,7 @@ class _LightSession(state_holder.SessionState):
 def lighten_sessions() -> None:
     """Has Gradio make light sessions from now on."""
     state_holder.SessionState = _LightSession  # type: ignore[misc]
-    route_utils.SessionState = _LightSession  # type: ignore[misc, attr-defined]
+    route_utils.SessionState = _LightSession  # type: ignore[misc]
 
 
 def queued(demo: gr.Blocks) -> gr.Blocks:
