@@ -10,9 +10,9 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from defect import zero_gpu  # noqa: F401  # before torch
-from defect.catalogue import EXAMPLES_FOLDER
+from defect.serving import settle_threads
 from defect.ui import build_demo
-from defect.ui.theme import CSS, build_theme
+from defect.ui.server import launch_options, queued
 from defect.weights import WeightsError
 
 
@@ -20,15 +20,9 @@ def main() -> None:
     """Starts the app; a problem is told in one sentence."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
-        build_demo().queue(max_size=64, default_concurrency_limit=4).launch(
-            # Gradio alone would move on to the next port without a word.
-            server_port=int(port) if port else None,
-            theme=build_theme(),
-            css=CSS,
-            max_file_size="64mb",
-            allowed_paths=[str(EXAMPLES_FOLDER)],
-            footer_links=["api", "settings"],
-        )
+        settle_threads()
+        # Gradio alone would move on to the next port without a word.
+        queued(build_demo()).launch(server_port=int(port) if port else None, **launch_options())
     except WeightsError as error:
         sys.exit(f"defect: {error}")
     except (OSError, ValueError) as error:

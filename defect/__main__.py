@@ -104,10 +104,17 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
     inspect.add_argument("model", choices=_AUTOENCODERS)
     inspect.add_argument("category")
-    inspect.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="files or folders")
+    inspect.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO", help="files, folders or ZIP archives"
+    )
     inspect.add_argument("--threshold", type=float, default=1.0, help="default: 1.0")
-    inspect.add_argument("--csv", type=Path, metavar="FILE", help="write the table here")
-    inspect.add_argument("--overlays", type=Path, metavar="DIR", help="write overlays here")
+    inspect.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write the report here: overlays, masks, report.csv, manifest.json; "
+        "as one file if it ends in .zip",
+    )
     _add_weights(inspect)
     inspect.set_defaults(run=_inspect)
 
@@ -278,50 +285,41 @@ def _transfer(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from PIL import Image
+    from contextlib import nullcontext
 
     from defect import load
-    from defect.images import ImageError
-    from defect.overlay import draw_overlay
-    from defect.report import describe, row_of, row_of_error, to_csv
+    from defect.batch import Unread, look_through
+    from defect.given import photos_of
+    from defect.inspector import check_limit
+    from defect.report import DEFECTIVE, NOT_READ, describe, row_of_error
+    from defect.report_files import About, Entry, ReportWriter, entry_of
 
-    inspect = load(options.model, options.category, folder=options.weights)
-    rows = []
-    for path in _photos(options.photos):
-        try:
-            result = inspect(path).at(options.threshold)
-        except ImageError as error:
-            rows.append(row_of_error(path.name, error, options.model, options.category))
-            print(f"{path.name}: not read. {error}")
-            continue
-        rows.append(row_of(result))
-        print(f"{path.name}: {rows[-1].verdict}. {describe(result)}")
-        if options.overlays:
-            options.overlays.mkdir(parents=True, exist_ok=True)
-            drawn = draw_overlay(result.photo, result.anomaly_map, result.limit)
-            # Numbered, as photos of two folders may share a name.
-            target = options.overlays / f"{len(rows):04d}_{path.stem}.jpg"
-            Image.fromarray(drawn).save(target, quality=92)
-    if options.csv:
-        options.csv.write_text(to_csv(rows), encoding="utf-8")
-    verdicts = {row.verdict for row in rows}
-    return 3 if "defective" in verdicts else 1 if "not read" in verdicts else 0
-
-
-def _photos(given: list[Path]) -> list[Path]:
-    """Files as given, folders as the photos in them."""
-    from defect.images import SUFFIXES
-
-    found: list[Path] = []
-    for path in given:
-        inside = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-        photos = [p for p in inside if p == path or p.suffix.lower() in SUFFIXES]
-        if len(photos) < len(inside):
-            print(f"{path.name}: {len(inside) - len(photos)} files skipped, not pictures by name.")
-        found += photos
-    if not found:
+    check_limit(options.threshold)
+    photos, skipped = photos_of(options.photos)
+    if skipped:
+        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
+    if not photos:
         raise DataError("There are no photos in the folder given.")
-    return found
+    inspect = load(options.model, options.category, folder=options.weights)
+    about = About(options.model, options.category, options.threshold, inspect.source)
+    verdicts = set()
+    with ReportWriter(options.out, about) if options.out else nullcontext() as report:
+        for given, result in look_through(inspect, photos):
+            if isinstance(result, Unread):
+                row = row_of_error(given.name, result.error, options.model, options.category)
+                entry = Entry(row, given.name)
+                print(f"{given.name}: not read. {result.error}")
+                verdicts.add(NOT_READ)
+            else:
+                result = result.at(options.threshold)
+                if report:
+                    entry = entry_of(result)
+                verdicts.add(DEFECTIVE if result.defective else "")
+                word = "defective" if result.defective else "normal"
+                print(f"{given.name}: {word}. {describe(result)}")
+            if report:
+                report.add(entry)
+    return 3 if DEFECTIVE in verdicts else 1 if NOT_READ in verdicts else 0
 
 
 def _results(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from defect.classifier import SteelClassifier
 from defect.datasets import synthetic
 from defect.hub import Progress
 from defect.inspector import Inspector
+from defect.model_cache import ModelCache
 from defect.networks import MODELS
 from defect.sources import Place
 from defect.weights import (
@@ -28,8 +28,9 @@ from defect.weights import (
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
-_LOADING = threading.Lock()
-"""Held while weights are looked up, so that two visitors do not load the same file twice."""
+MODEL_BYTES = 320 * 1024**2
+"""Of loaded models kept: a VAE takes 110 MB, a CAE 11 MB."""
+_MODELS: ModelCache[Inspector | SteelClassifier] = ModelCache(MODEL_BYTES)
 _PREFERRED = ("dae", "cae", "vae")
 
 EXPECTED = {
@@ -141,8 +142,10 @@ def inspector(model: str, category: str) -> Inspector:
             f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
         )
     sources.wait_for(WEIGHTS_FOLDER, model, category)
-    with _LOADING:
-        return _loaded(model, category)
+    # The names were checked, so that no text from outside becomes a key.
+    loaded = _MODELS.get((model, category), lambda: load(model, category))
+    assert not isinstance(loaded, SteelClassifier)
+    return loaded
 
 
 def place(model: str, category: str) -> Place | None:
@@ -198,19 +201,9 @@ def classifier() -> SteelClassifier:
     Raises:
         WeightsError: its weights are absent or must not be used.
     """
-    with _LOADING:
-        return _loaded_classifier()
-
-
-@lru_cache(maxsize=1)
-def _loaded_classifier() -> SteelClassifier:
-    return load("cnn")
-
-
-# Names are checked before they get here, and the number kept is bounded: a VAE takes 100 MB.
-@lru_cache(maxsize=8)
-def _loaded(model: str, category: str) -> Inspector:
-    return load(model, category)  # type: ignore[call-overload]  # checked above
+    loaded = _MODELS.get(("cnn", "neu"), lambda: load("cnn"))
+    assert isinstance(loaded, SteelClassifier)
+    return loaded
 
 
 def _examples(folder: str) -> tuple[Example, ...]:

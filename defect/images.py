@@ -104,11 +104,11 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(source: Source | Prepared) -> Prepared:
+def prepare(source: Source | Prepared, name: str | None = None) -> Prepared:
     """Reads one picture (`read_photo`) and keeps what an inspection needs of it."""
     if isinstance(source, Prepared):
         return source
-    photo = read_photo(source)
+    photo = read_photo(source, name)
     shown = thumbnail(photo.pixels, SHOWN_SIDE)
     return Prepared(network_input(photo.pixels), shown, photo.name, photo.notes)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from defect.images import ImageError
 from defect.inspector import Inspection
+from defect.regions import regions
 
 DEFECTIVE, NORMAL, NOT_READ = "defective", "normal", "not read"
 _MOST_OF_THE_PHOTO = 0.5
@@ -32,10 +34,17 @@ class Row:
     thesis_score: float | None
     area_percent: float | None
     """Share of the photo inside the mask."""
+    regions: int | None
+    """Connected places of the mask."""
+    largest_percent: float | None
+    """Share of the photo inside the largest of them."""
     model: str
     category: str
     weights_sha256: str
     note: str
+    """What was changed when the photo was read, or why it could not be."""
+    overlay: str = ""
+    """The photo's picture in the same report, such as `overlays/0001_cap.jpg`."""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -43,6 +52,7 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 def row_of(inspection: Inspection) -> Row:
     """The inspection's line."""
+    found = regions(inspection)
     return Row(
         file=inspection.name,
         verdict=DEFECTIVE if inspection.defective else NORMAL,
@@ -50,6 +60,8 @@ def row_of(inspection: Inspection) -> Row:
         limit=round(inspection.limit, 4),
         thesis_score=round(inspection.thesis_score, 6),
         area_percent=round(100 * float(inspection.mask.mean()), 2),
+        regions=len(found),
+        largest_percent=round(100 * found[0].area, 2) if found else 0.0,
         model=inspection.model,
         category=inspection.category,
         weights_sha256=inspection.weights.sha256,
@@ -59,16 +71,21 @@ def row_of(inspection: Inspection) -> Row:
 
 def row_of_error(name: str, error: ImageError, model: str, category: str) -> Row:
     """The line of a photo that could not be read."""
-    return Row(name, NOT_READ, None, None, None, None, model, category, "", str(error))
+    absent = (None,) * 6
+    return Row(name, NOT_READ, *absent, model, category, "", str(error))
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """Rows → CSV text with a header. A file name cannot smuggle a formula into a spreadsheet."""
+def to_csv(rows: Iterable[Any], columns: Sequence[str] = COLUMNS) -> str:
+    """Rows (dataclasses with these columns as fields) → CSV text with a header."""
+    return csv_line(columns) + "".join(
+        csv_line([getattr(row, name) for name in columns]) for row in rows
+    )
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """One line of CSV. A file name cannot smuggle a formula into a spreadsheet."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_harmless(value) for value in astuple(row)])
+    csv.writer(text, lineterminator="\n").writerow([_harmless(value) for value in values])
     return text.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def test_endpoints_are_named_typed_and_labelled(client: Client) -> None:
         "/predict_autoencoder",
         "/predict_cnn",
         "/predict_batch",
+        "/compare",
         "/models",
         "/health",
     }
@@ -64,53 +66,86 @@ def test_health_and_models(client: Client) -> None:
     assert all(len(row["sha256"]) == 64 and row["expects"] for row in listed)
 
 
+def test_answers_are_typed(client: Client) -> None:
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    told = {name: endpoint["returns"][0]["python_type"]["type"] for name, endpoint in named.items()}
+    assert "defective: bool" in told["/predict_autoencoder"]
+    assert "regions: list[dict(" in told["/predict_autoencoder"]
+    assert "results: list[dict(" in told["/compare"]
+    assert "probabilities: dict(str, float)" in told["/predict_cnn"]
+    assert "counts: dict(photos: int" in told["/predict_batch"]
+    assert told["/models"].startswith("list[dict(model: str")
+    assert "version: str" in told["/health"]
+    assert all(endpoint["description"] for endpoint in named.values())
+
+
 def test_an_inspection_is_what_the_library_says(client: Client) -> None:
-    defective, score, limit, thesis, overlay, rebuilt, mask, details = ask(
-        client, CAP / "chip.jpg", "cae", "rendered_cap", 1.0
-    )
+    result, overlay, rebuilt, mask = ask(client, CAP / "chip.jpg", "cae", "rendered_cap", 1.0)
     expected = load("cae", "rendered_cap")(CAP / "chip.jpg")
-    assert defective is True
-    assert limit == 1.0
-    assert score == pytest.approx(expected.score, rel=1e-3)
-    assert thesis == pytest.approx(expected.thesis_score, rel=1e-3)
+    assert result["defective"] is True
+    assert result["threshold"] == 1.0
+    assert result["score"] == pytest.approx(expected.score, rel=1e-3)
+    assert result["thesis_score"] == pytest.approx(expected.thesis_score, rel=1e-3)
+    assert result["regions"][0]["peak"] == pytest.approx(expected.score, rel=1e-3)
+    assert result["area"] == pytest.approx(expected.mask.mean(), rel=1e-2)
     with Image.open(overlay) as picture:
-        assert picture.size == (320, 320)
+        assert (picture.format, picture.size) == ("JPEG", (320, 320))
     with Image.open(rebuilt) as picture:
         difference = np.asarray(picture.convert("RGB"), float) - expected.reconstruction
-    assert np.abs(difference).mean() < 1
+    assert np.abs(difference).mean() < 2
     with Image.open(mask) as picture:
+        assert picture.format == "PNG"
         assert np.array_equal(np.asarray(picture.convert("L")) > 0, expected.mask)
-    assert details["weights"]["sha256"] == expected.weights.sha256
+    assert result["weights"]["sha256"] == expected.weights.sha256
 
 
 def test_the_threshold_decides(client: Client) -> None:
-    low = ask(client, CAP / "good.jpg", "cae", "rendered_cap", 0.3)
-    high = ask(client, CAP / "good.jpg", "cae", "rendered_cap", 1.0)
-    assert (low[0], high[0]) == (True, False)
-    assert low[1] == high[1]
+    low = ask(client, CAP / "good.jpg", "cae", "rendered_cap", 0.3)[0]
+    high = ask(client, CAP / "good.jpg", "cae", "rendered_cap", 1.0)[0]
+    assert (low["defective"], high["defective"]) == (True, False)
+    assert low["score"] == high["score"]
+    assert high["regions"] == []
+
+
+def test_models_are_compared_by_name(client: Client) -> None:
+    result, overlays = client.predict(
+        handle_file(str(CAP / "chip.jpg")), "rendered_cap", 1.0, api_name="/compare"
+    )
+    models = [answer["model"] for answer in result["results"]]
+    assert {"cae", "dae"} <= set(models)
+    assert [overlay["caption"] for overlay in overlays] == models
+    for answer in result["results"]:
+        expected = load(answer["model"], "rendered_cap")(CAP / "chip.jpg")
+        assert answer["score"] == pytest.approx(expected.score, rel=1e-3)
+    with pytest.raises(AppError, match='no category "teapot"'):
+        client.predict(handle_file(str(CAP / "chip.jpg")), "teapot", 1.0, api_name="/compare")
 
 
 def test_steel(client: Client) -> None:
-    name, confidence, probabilities, cam, details = client.predict(
+    result, cam = client.predict(
         handle_file(str(STEEL / "scratches_1.jpg")), api_name="/predict_cnn"
     )
-    assert name == "scratches"
-    assert confidence == pytest.approx(probabilities["scratches"])
-    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
-    assert Path(cam).suffix in {".jpg", ".jpeg"}
-    assert details["weights"]["file"] == "cnn/neu.safetensors"
+    probabilities = sorted(result["probabilities"].values(), reverse=True)
+    assert result["label"] == "scratches"
+    assert result["confidence"] == pytest.approx(probabilities[0])
+    assert result["margin"] == pytest.approx(probabilities[0] - probabilities[1])
+    assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+    assert Path(cam).suffix == ".jpg"
+    assert result["weights"]["file"] == "cnn/neu.safetensors"
 
 
 def test_batch_keeps_going_past_a_bad_file(client: Client, tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes((CAP / "good.jpg").read_bytes()[:400])
     paths = [CAP / "good.jpg", tmp_path / "torn.png", CAP / "chip.jpg"]
-    rows, table = client.predict(
+    result, table, report = client.predict(
         [handle_file(str(path)) for path in paths],
         "cae",
         "rendered_cap",
         1.0,
         api_name="/predict_batch",
     )
+    rows = result["rows"]
+    assert result["counts"] == {"photos": 3, "defective": 1, "normal": 1, "not_read": 1}
     assert [(row["file"], row["verdict"]) for row in rows] == [
         ("chip.jpg", "defective"),
         ("good.jpg", "normal"),
@@ -120,6 +155,27 @@ def test_batch_keeps_going_past_a_bad_file(client: Client, tmp_path: Path) -> No
         lines = list(csv.DictReader(file))
     assert [line["file"] for line in lines] == [row["file"] for row in rows]
     assert "damaged" in lines[2]["note"]
+    with zipfile.ZipFile(report) as archive:
+        assert len(archive.namelist()) == 2 * 2 + 2
+        assert json.loads(archive.read("manifest.json"))["counts"] == result["counts"]
+
+
+def test_a_zip_is_a_batch(client: Client, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.write(CAP / "chip.jpg", "../../chip.jpg")
+        archive.writestr("inner.zip", b"PK")
+        archive.writestr("readme.txt", b"")
+    sent = [handle_file(str(tmp_path / "photos.zip"))]
+    result = client.predict(sent, "cae", "rendered_cap", 1.0, api_name="/predict_batch")[0]
+    assert [(row["file"], row["verdict"]) for row in result["rows"]] == [
+        ("chip.jpg", "defective"),
+        ("inner.zip", "not read"),
+    ]
+    (tmp_path / "photos.zip").write_bytes(b"torn")
+    sent = [handle_file(str(tmp_path / "photos.zip"))]
+    with pytest.raises(AppError, match="not a ZIP archive") as caught:
+        client.predict(sent, "cae", "rendered_cap", 1.0, api_name="/predict_batch")
+    _plain(str(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +224,9 @@ def test_batches_have_bounds(client: Client) -> None:
 
 
 @pytest.mark.parametrize("meta", [{"meta": {"_type": "gradio.FileData"}}, {}, {"meta": {}}])
-@pytest.mark.parametrize("endpoint", ["predict_autoencoder", "predict_cnn", "predict_batch"])
+@pytest.mark.parametrize(
+    "endpoint", ["predict_autoencoder", "predict_cnn", "predict_batch", "compare"]
+)
 def test_files_of_the_server_stay_there(
     app_url: str, tmp_path: Path, endpoint: str, meta: dict[str, Any]
 ) -> None:
@@ -178,6 +236,7 @@ def test_files_of_the_server_stay_there(
     payloads: dict[str, list[Any]] = {
         "predict_autoencoder": [photo, "cae", "rendered_cap", 1.0],
         "predict_cnn": [photo],
+        "compare": [photo, "rendered_cap", 1.0],
         "predict_batch": [[photo], "cae", "rendered_cap", 1.0],
     }
     told = _ask_plainly(app_url, endpoint, payloads[endpoint])

@@ -8,6 +8,7 @@ import yaml
 
 from defect import results
 from defect.networks import MODELS
+from defect.ui.api_tab import examples
 from defect.weights import read_index
 from tests.conftest import ROOT
 
@@ -40,6 +41,11 @@ def test_ci_runs_the_readme_s_test_command() -> None:
 def test_linked_files_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_api_s_examples_are_the_app_s_own() -> None:
+    for name, _, code in examples():
+        assert f"```{'bash' if name == 'curl' else name.lower()}\n{code}\n```" in README, name
 
 
 def test_the_scorecard_is_the_headers_own() -> None:

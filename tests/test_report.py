@@ -42,6 +42,7 @@ def test_row(inspection: Inspection) -> None:
     assert (row.file, row.verdict, row.score, row.limit) == ("part.png", "defective", 2.5, 1.0)
     assert row.thesis_score == 0.012346
     assert row.area_percent == round(100 * (400 + 100) / 65536, 2)
+    assert (row.regions, row.largest_percent) == (2, round(100 * 400 / 65536, 2))
     assert row.weights_sha256 == "ab" * 32
     assert "upright" in row.note
     assert row_of(inspection.at(2.6)).verdict == "normal"
@@ -66,7 +67,7 @@ def test_a_file_name_is_no_formula(inspection: Inspection, name: str) -> None:
 
 
 def test_numbers_below_zero_stay_numbers(inspection: Inspection) -> None:
-    row = Row("a.png", "normal", -1.5, 1.0, 0.1, 0.0, "cae", "bottle", "", "")
+    row = Row("a.png", "normal", -1.5, 1.0, 0.1, 0.0, 0, 0.0, "cae", "bottle", "", "")
     assert next(csv.DictReader(io.StringIO(to_csv([row]))))["score"] == "-1.5"
 
 

@@ -163,7 +163,7 @@ def test_the_app_goes_on_without_a_file_that_is_slow(
     hub_server.fault = "drip"
     with pytest.raises(NotHereYet, match=r"is being fetched.*Try again in a moment"):
         catalogue.inspector("vae", "cable")
-    assert not catalogue._LOADING.locked()
+    assert not catalogue._MODELS._loading.locked()
     hub_server.fault = "stopped"
 
 

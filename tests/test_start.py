@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -78,17 +79,24 @@ def test_inspect_prints_verdicts_and_writes_the_report(tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(
         *("inspect", "cae", "rendered_cap", str(tmp_path / "photos")),
-        *("--csv", str(tmp_path / "r.csv"), "--overlays", str(out)),
+        *("--out", str(out)),
     )
     assert done.returncode == 3, done.stderr
     assert "chip.jpg: defective. One place stands out" in done.stdout
     assert "good.jpg: normal." in done.stdout
     assert "torn.png: not read." in done.stdout
     assert "dirty.webp: defective." in done.stdout
-    assert "1 files skipped" in done.stdout
-    assert (tmp_path / "r.csv").read_text().count("\n") == 5
-    overlays = sorted(p.name for p in out.iterdir())
+    assert "1 file skipped" in done.stdout
+    assert (out / "report.csv").read_text().count("\n") == 5
+    assert [p.stem for p in sorted(out.glob("masks/*.png"))] == [
+        p.stem for p in sorted(out.glob("overlays/*.jpg"))
+    ]
+    overlays = sorted(p.name for p in (out / "overlays").iterdir())
     assert overlays == ["0001_chip.jpg", "0002_dirty.jpg", "0003_good.jpg"]
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
+    assert counts == {"photos": 4, "defective": 2, "normal": 1, "not_read": 1}
+    again = run("inspect", "cae", "rendered_cap", str(EXAMPLES / "rendered_cap"), "--out", str(out))
+    assert "already holds a report" in _one_sentence(again)
 
 
 def test_inspect_answers_calm_photos_with_zero() -> None:

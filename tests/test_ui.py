@@ -12,7 +12,7 @@ import pytest
 from defect import catalogue
 from defect.inspector import Inspector
 from defect.ui import words
-from defect.ui.batch_tab import inspect_files
+from defect.ui.batch_work import inspect_files
 from defect.ui.kept import Kept
 from defect.weights import NotAvailable
 from tests.conftest import EXAMPLES
@@ -41,9 +41,12 @@ def test_a_batch_is_small_and_ranked_and_judged_without_a_network() -> None:
     assert told[-1] == (12, 12)
     scores = [inspection.score for inspection in batch.inspections]
     assert scores == sorted(scores, reverse=True)
-    for i in batch.inspections:
+    for look in batch.looks:
+        i = look.inspection
         held = i.photo.nbytes + i.anomaly_map.nbytes + i.error_map.nbytes + i.reconstruction.nbytes
-        assert held < 350_000
+        assert held + len(look.tile) < 350_000
+        assert look.size <= held + len(look.tile)
+        assert i.anomaly_map.base is None
     assert {row.verdict for row in batch.at(0.01).rows()} == {"defective"}
     assert {row.verdict for row in batch.at(1000).rows()} == {"normal"}
 
@@ -66,7 +69,7 @@ def test_two_visitors_load_a_network_once(monkeypatch: pytest.MonkeyPatch) -> No
         return load(model, category)
 
     monkeypatch.setattr(catalogue, "load", counted)
-    catalogue._loaded.cache_clear()
+    catalogue._MODELS.clear()
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: catalogue.inspector("cae", "rendered_cap"), range(4)))
     assert loaded == ["cae"]

@@ -1,9 +1,10 @@
-"""The web app: four tabs and the endpoints for programs."""
+"""The web app: five tabs and the endpoints for programs."""
 
 from __future__ import annotations
 
 import gradio as gr
 
+from defect.ui.api_tab import api_tab
 from defect.ui.batch_tab import batch_tab
 from defect.ui.endpoints import endpoints
 from defect.ui.inspect_tab import inspect_tab
@@ -33,5 +34,7 @@ def build_demo() -> gr.Blocks:
             batch_tab()
         with gr.Tab("Results", id="results") as results:
             results_tab(results)
+        with gr.Tab("API", id="api") as api:
+            api_tab(api)
         endpoints()
     return demo

@@ -1,96 +1,52 @@
-"""The Batch tab: many photos → progress → gallery with verdicts → table → CSV."""
+"""The Batch tab: many photos → progress → gallery with verdicts → table → CSV and ZIP."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from defect import catalogue
-from defect.images import ImageError, prepare, thumbnail
-from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
-from defect.overlay import draw_overlay
-from defect.report import DEFECTIVE, NOT_READ, Row, row_of, row_of_error, to_csv
+from defect.inspector import DEFAULT_LIMIT
+from defect.report import NOT_READ, Row
+from defect.ui.batch_work import (
+    MAX_FILES,
+    Batch,
+    counts,
+    run_batch,
+    start_batch,
+    tile,
+    write_csv,
+    write_zip,
+)
 from defect.ui.cost_line import cost_line, tell_cost
-from defect.ui.download import write_download
+from defect.ui.download import write_picture
 from defect.ui.kept import Kept
 from defect.ui.photo_input import uploaded
 from defect.ui.picker import picker
+from defect.ui.score_histogram import score_histogram
 from defect.weights import WeightsError
 
-MAX_FILES = 200
-TILE_SIDE = 256
-_CHUNK = 8
 _TABLE = {
     "file": "File",
     "verdict": "Verdict",
     "score": "Score",
     "limit": "Threshold",
-    "thesis_score": "Thesis score",
+    "regions": "Regions",
     "area_percent": "Marked %",
+    "thesis_score": "Thesis score",
     "note": "Note",
 }
 """Fields of a row worth a screen, and their headings."""
-PROMPT = "Add photos of one category, then press **Inspect all**."
-
-
-@dataclass(frozen=True)
-class Batch:
-    """The looks of a batch, small enough to keep while a visitor moves the threshold."""
-
-    inspections: list[Inspection]
-    """Highest score first."""
-    unread: list[Row]
-
-    def rows(self) -> list[Row]:
-        """In the order of the inspections, what could not be read at the end."""
-        return [row_of(inspection) for inspection in self.inspections] + self.unread
-
-    def at(self, limit: float) -> Batch:
-        return Batch([inspection.at(limit) for inspection in self.inspections], self.unread)
-
-
-def inspect_files(
-    paths: Sequence[str],
-    model: str,
-    category: str,
-    limit: float,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> Batch:
-    """Inspects many files; one that cannot be read becomes a line, not a stop.
-
-    Args:
-        tell: called with (files done, files in all).
-
-    Raises:
-        WeightsError: no weights for the model and category.
-        ValueError: no files, more than 200, or a senseless limit.
-    """
-    if not paths:
-        raise ValueError("There are no photos yet. Add some and try again.")
-    if len(paths) > MAX_FILES:
-        raise ValueError(f"{len(paths)} photos at once; at most {MAX_FILES} are taken. Split them.")
-    check_limit(limit)
-    inspect = catalogue.inspector(model, category)
-    inspections: list[Inspection] = []
-    unread: list[Row] = []
-    for start in range(0, len(paths), _CHUNK):
-        photos = []
-        for path in paths[start : start + _CHUNK]:
-            try:
-                photos.append(prepare(path))
-            except ImageError as error:
-                unread.append(row_of_error(Path(path).name, error, model, category))
-        inspections += [_light(inspection.at(limit)) for inspection in inspect(photos)]
-        tell(min(start + _CHUNK, len(paths)), len(paths))
-    return Batch(sorted(inspections, key=lambda i: -i.score), unread)
-
-
-_BATCHES: Kept[Batch] = Kept(8)
+PROMPT = "Add photos of one category, a folder or a ZIP, then press <b>Inspect all</b>."
+_TOLD_EVERY = 0.3
+"""Seconds between two messages of progress."""
+_BATCHES: Kept[Batch] = Kept(8, budget=170e6, weight=lambda batch: batch.size)
+"""A batch of 200 takes 55 MB."""
+GONE = "This batch is no longer kept. Press <b>Inspect all</b> again."
 
 
 def batch_tab() -> None:
@@ -100,15 +56,11 @@ def batch_tab() -> None:
     with gr.Row():
         with gr.Column(scale=4, min_width=300):
             category, model = picker(first, "batch-")
-            files = gr.File(
-                label=f"Photos (up to {MAX_FILES})",
-                file_count="multiple",
-                height=180,
-                elem_id="batch-files",
-            )
+            files, _ = many_files("batch-")
             with gr.Row():
                 run = gr.Button("Inspect all", variant="primary", elem_id="batch-run")
-                sample = gr.Button("Try the examples", elem_id="batch-sample")
+                stop = gr.Button("Stop", interactive=False, elem_id="batch-stop", min_width=80)
+            sample = gr.Button("Try the examples", size="sm", elem_id="batch-sample")
             threshold = gr.Slider(
                 0.3,
                 3.0,
@@ -116,91 +68,121 @@ def batch_tab() -> None:
                 step=0.01,
                 elem_id="batch-threshold",
                 label="Threshold (× normal limit)",
-                info="Judges the whole batch anew when you let go.",
+                info="Judges the whole batch anew when you let go; no network runs again.",
             )
             cost = cost_line(first.models[0], first.name, "batch-cost")
         with gr.Column(scale=7, min_width=300):
-            summary = gr.Markdown(PROMPT, elem_id="batch-summary")
+            summary = gr.HTML(batch_card(PROMPT), elem_id="batch-summary", padding=False)
             gallery = gr.Gallery(
                 label="Verdicts, highest score first",
                 show_label=False,
                 columns=4,
                 height="auto",
-                format="jpeg",
                 object_fit="contain",
                 interactive=False,
                 elem_id="batch-gallery",
                 buttons=["download", "fullscreen"],
             )
-            download = gr.DownloadButton(
-                "Download CSV", interactive=False, elem_id="batch-csv", size="sm"
-            )
+            with gr.Row():
+                csv = gr.DownloadButton(
+                    "Download CSV", interactive=False, elem_id="batch-csv", size="sm"
+                )
+                make = gr.Button("Make ZIP", interactive=False, elem_id="batch-zip", size="sm")
+                ready = gr.DownloadButton(
+                    "Download ZIP", visible=False, elem_id="batch-zip-ready", size="sm"
+                )
     table = gr.Dataframe(
         headers=list(_TABLE.values()),
-        datatype=["str", "str", "number", "number", "number", "number", "str"],
+        datatype=["str", "str", "number", "number", "number", "number", "number", "str"],
         interactive=False,
         wrap=True,
-        column_widths=["220px", "110px", "90px", "110px", "130px", "110px", "340px"],
+        column_widths=["220px", "110px", "90px", "110px", "100px", "110px", "130px", "340px"],
         elem_id="batch-table",
         label="Table",
         max_height=420,
         buttons=[],
     )
-    shown = [held, summary, gallery, table, download]
+    result = [summary, gallery, table, csv, make, ready]
 
     def inspect_all(
-        paths: list[str] | None,
-        model: str,
-        category: str,
-        limit: float,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio asks for it
-    ) -> tuple[Any, ...]:
+        paths: list[str] | None, model: str, category: str, limit: float
+    ) -> Iterator[tuple[Any, ...]]:
         try:
-            batch = inspect_files(
-                [uploaded(path) for path in paths or []],
-                model,
-                category,
-                limit,
-                lambda done, total: progress((done, total), desc="Inspecting", unit="photos"),
-            )
+            given = [uploaded(path) for path in paths or []]
+            photos, started = start_batch(given, model, category, limit)
+            key = _BATCHES.put(started)
+            yield key, *_running(started), gr.Button(interactive=True)
+            told = time.monotonic()
+            for batch in run_batch(photos, started):
+                _BATCHES.put(batch, key)
+                if time.monotonic() - told > _TOLD_EVERY:
+                    yield (gr.skip(), *_running(batch), gr.skip())
+                    told = time.monotonic()
         except (WeightsError, ValueError) as error:
-            return None, *_nothing(f"**Not inspected.** {error}")
-        return _BATCHES.put(batch), *_show(batch)
+            text = batch_card(f"<b>Not inspected.</b> {escape(str(error))}", "problem")
+            yield None, *_nothing(text), gr.Button(interactive=False)
+            return
+        yield key, *_show(batch), gr.Button(interactive=False)
 
     def judge(key: str | None, limit: float) -> tuple[Any, ...]:
         if key is None:
-            return (gr.skip(),) * 4
+            return (gr.skip(),) * len(result)
+        batch = _BATCHES.get(key)
+        return _nothing(batch_card(GONE)) if batch is None else _show(batch.at(limit))
+
+    def stopped(key: str | None, limit: float) -> tuple[Any, ...]:
+        return *judge(key, limit), gr.Button(interactive=False)
+
+    def make_zip(key: str | None, limit: float) -> tuple[Any, ...]:
         batch = _BATCHES.get(key)
         if batch is None:
-            return _nothing("This batch is no longer kept. Press **Inspect all** again.")
-        return _show(batch.at(limit))
+            raise gr.Error("This batch is no longer kept. Inspect it again.", title="No ZIP")
+        made = gr.DownloadButton(value=write_zip(batch.at(limit)), visible=True)
+        return gr.Button(visible=False), made
 
-    def take_examples(name: str) -> tuple[Any, ...]:
+    def take_examples(name: str) -> list[str]:
         examples = catalogue.categories()[name].examples
         if not examples:
             raise gr.Error(
                 f'"{name}" has no examples of its own. Pick a rendered category, or add photos.',
                 title="No examples",
             )
-        return [str(example.path) for example in examples]  # type: ignore[return-value]  # one output
+        return [str(example.path) for example in examples]
 
     inspection: dict[str, Any] = {
         "fn": inspect_all,
         "inputs": [files, model, category, threshold],
-        "outputs": shown,
+        "outputs": [held, *result, stop],
         "api_visibility": "private",
         "concurrency_limit": 1,
         "concurrency_id": "batch",
-        "show_progress_on": gallery,
+        "show_progress": "hidden",
     }
-    run.click(**inspection)
+    clicked = run.click(**inspection)
     taken = sample.click(take_examples, category, files, api_visibility="private")
-    taken.success(**inspection)
+    sampled = taken.success(**inspection)
+    stop.click(
+        stopped,
+        [held, threshold],
+        [*result, stop],
+        cancels=[clicked, sampled],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    make.click(
+        make_zip,
+        [held, threshold],
+        [make, ready],
+        api_visibility="private",
+        concurrency_limit=1,
+        concurrency_id="batch",
+        show_progress_on=make,
+    )
     gr.on(
         [category.input, model.input],
-        lambda: (None, *_nothing(PROMPT)),
+        lambda: (None, *_nothing(batch_card(PROMPT))),
         None,
-        shown,
+        [held, *result],
         api_visibility="private",
         show_progress="hidden",
     )
@@ -208,7 +190,7 @@ def batch_tab() -> None:
     threshold.release(
         judge,
         [held, threshold],
-        shown[1:],
+        result,
         api_visibility="private",
         show_progress="hidden",
         trigger_mode="always_last",
@@ -216,61 +198,98 @@ def batch_tab() -> None:
     )
 
 
+def many_files(prefix: str) -> tuple[gr.File, gr.UploadButton]:
+    """Files, archives, or a folder through its own button, all ending up in the file list."""
+    files = gr.File(
+        label=f"Photos or a ZIP of them (up to {MAX_FILES})",
+        file_count="multiple",
+        height=180,
+        elem_id=f"{prefix}files",
+    )
+    folder = gr.UploadButton(
+        "Add a folder", file_count="directory", size="sm", elem_id=f"{prefix}folder"
+    )
+    folder.upload(
+        lambda new, old: (old or []) + list(new or []),
+        [folder, files],
+        files,
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    return files, folder
+
+
 def table_of(rows: Sequence[Row]) -> list[list[Any]]:
-    """The columns worth a screen."""
-    return [[getattr(row, name) for name in _TABLE] for row in rows]
+    """The columns worth a screen; what could not be read comes first, so that it is seen."""
+    ordered = sorted(rows, key=lambda row: row.verdict != NOT_READ)
+    return [[getattr(row, name) for name in _TABLE] for row in ordered]
 
 
-def write_csv(rows: Sequence[Row]) -> str:
-    """Writes the rows as CSV for download; returns the path."""
-    return write_download("inspection.csv", to_csv(rows))
+def progress_card(done: int, total: int, verb: str = "Inspecting") -> str:
+    """How far a batch is."""
+    return batch_card(
+        f"{verb} … <b>{done} of {total}</b><progress value={done} max={total} "
+        f'aria-label="{verb}: {done} of {total} photos"></progress>'
+    )
+
+
+def _running(batch: Batch) -> tuple[Any, ...]:
+    return progress_card(batch.done, batch.total), *(gr.skip(),) * 5
 
 
 def _nothing(text: str) -> tuple[Any, ...]:
-    return text, None, [], gr.DownloadButton(value=None, interactive=False)
+    off = gr.DownloadButton(value=None, interactive=False)
+    return text, None, [], off, *_no_zip_yet(False)
+
+
+def _no_zip_yet(can_be_made: bool) -> tuple[Any, ...]:
+    return (
+        gr.Button(visible=True, interactive=can_be_made),
+        gr.DownloadButton(value=None, visible=False),
+    )
 
 
 def _show(batch: Batch) -> tuple[Any, ...]:
     rows = batch.rows()
     tiles = [
-        (_tile(inspection), f"{inspection.score:.2f} · {row.verdict} · {inspection.name}")
-        for inspection, row in zip(batch.inspections, rows, strict=False)
+        (
+            write_picture("overlay.jpg", tile(look)),
+            f"{row.score:.2f} · {row.verdict} · {row.file}",
+        )
+        for look, row in zip(batch.looks, rows, strict=False)
     ]
     return (
-        _summary(rows),
+        _summary(batch),
         tiles,
         table_of(rows),
-        gr.DownloadButton(value=write_csv(rows), interactive=True),
+        gr.DownloadButton(value=write_csv(batch), interactive=bool(rows)),
+        *_no_zip_yet(bool(rows)),
     )
 
 
-def _summary(rows: Sequence[Row]) -> str:
-    count = sum(row.verdict == DEFECTIVE for row in rows)
-    unread = sum(row.verdict == NOT_READ for row in rows)
-    text = f"**{count} of {len(rows) - unread}** photos called defective"
-    text += f" by {rows[0].model.upper()} for {rows[0].category}."
+def _summary(batch: Batch) -> str:
+    about = batch.about
+    defective, normal, unread = counts(batch)
+    words = [
+        f'<span class="bad">{defective} defective</span>',
+        f'<span class="good">{normal} normal</span>',
+    ]
     if unread:
-        text += f" {unread} could not be read; the table says why."
-    return text
-
-
-def _tile(inspection: Inspection) -> np.ndarray:
-    """The overlay in a frame of the verdict's colour."""
-    anomaly_map = inspection.anomaly_map.astype(np.float32)
-    drawn = draw_overlay(inspection.photo, anomaly_map, inspection.limit)
-    frame = np.empty((drawn.shape[0] + 12, drawn.shape[1] + 12, 3), np.uint8)
-    frame[:] = (200, 30, 30) if inspection.defective else (21, 128, 61)
-    frame[6:-6, 6:-6] = drawn
-    return frame
-
-
-def _light(inspection: Inspection) -> Inspection:
-    """Without what a batch does not show: a batch of 200 stays near 70 MB."""
-    empty = np.zeros((0, 0), np.float32)
-    return replace(
-        inspection,
-        photo=thumbnail(inspection.photo, TILE_SIDE),
-        anomaly_map=inspection.anomaly_map.astype(np.float16),
-        error_map=empty,
-        reconstruction=empty.astype(np.uint8),
+        words.append(f'<span class="problem">{unread} not read</span>, the table says why')
+    text = f'<div class="counts">{" · ".join(words)}</div>'
+    text += (
+        f'<div class="note">{about.model.upper()} for {escape(about.category)}, threshold '
+        f"{about.threshold:.2f} × the normal limit.</div>"
     )
+    if batch.done < batch.total:
+        text += f'<div class="note">Stopped after {batch.done} of {batch.total} photos.</div>'
+    if batch.skipped:
+        files = "file" if batch.skipped == 1 else "files"
+        text += f'<div class="note">{batch.skipped} {files} skipped, not pictures by name.</div>'
+    scores = [inspection.score for inspection in batch.inspections]
+    return batch_card(text + score_histogram(scores, about.threshold or DEFAULT_LIMIT))
+
+
+def batch_card(text: str, kind: str = "") -> str:
+    """The card over a batch's gallery; `text` is HTML."""
+    return f'<div class="batch-card {kind}" role="status">{text}</div>'

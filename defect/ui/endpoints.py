@@ -1,4 +1,7 @@
-"""Named endpoints for programs: the same door as the tabs, with typed, labelled outputs."""
+"""Named endpoints for programs and agents: the same door as the tabs, with typed answers.
+
+The functions' docstrings are what the API page and MCP tools say of them.
+"""
 
 from __future__ import annotations
 
@@ -6,131 +9,176 @@ import dataclasses
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 import defect
 from defect import catalogue
-from defect.images import ImageError
+from defect.images import ImageError, prepare
+from defect.inspector import Inspection, check_limit
 from defect.overlay import draw_cam, draw_overlay
-from defect.ui.batch_tab import inspect_files, write_csv
+from defect.report_files import mask_png
+from defect.ui import answers
+from defect.ui.answers import typed_json
+from defect.ui.batch_work import inspect_files, write_csv
+from defect.ui.download import download_path, write_jpeg, write_picture
 from defect.ui.photo_input import photo_input, uploaded
 from defect.weights import IndexEntry, WeightsError, read_index
+
+NETWORK: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "network"}
+"""Photos looked at at once: one a core of a small server."""
+_PROBLEMS = (ImageError, WeightsError, ValueError)
 
 
 def endpoints() -> None:
     """Adds the endpoints to the demo being built; nothing of them is visible."""
     with gr.Group(visible=False):
         _autoencoder()
+        _compare()
         _cnn()
         _batch()
         _models_and_health()
 
 
+def predict_autoencoder(
+    photo: str | None, model: str, category: str, threshold: float
+) -> tuple[Any, ...]:
+    """Inspects one product photo for defects with an autoencoder that only saw good parts.
+
+    Args:
+        photo: the photo, showing the category's product framed as the category expects
+        model: cae, vae or dae; which there are for a category, the models endpoint lists
+        category: the product, such as bottle; the models endpoint lists what each expects
+        threshold: scores from here on are called defective; 1.0 is the normal limit, which 99 of
+            100 good parts stay under
+    """
+    try:
+        result = catalogue.inspector(model, category)(_given(photo)).at(threshold)
+    except _PROBLEMS as error:
+        raise gr.Error(str(error)) from error
+    return (
+        answers.inspected(result),
+        _overlay(result),
+        write_jpeg("reconstruction", result.reconstruction),
+        write_picture("mask.png", mask_png(result.mask)),
+    )
+
+
+def compare(photo: str | None, category: str, threshold: float) -> tuple[Any, ...]:
+    """Inspects one product photo with every autoencoder there is for its category.
+
+    Args:
+        photo: the photo, showing the category's product framed as the category expects
+        category: the product, such as bottle; the models endpoint lists what each expects
+        threshold: scores from here on are called defective; 1.0 is each model's own normal limit
+    """
+    try:
+        check_limit(threshold)
+        prepared = prepare(_given(photo))
+        known = catalogue.categories().get(category)
+        # An unknown category is refused by the catalogue, in its own words.
+        models = known.models if known else catalogue.default_category().models
+        results = [catalogue.inspector(model, category)(prepared).at(threshold) for model in models]
+    except _PROBLEMS as error:
+        raise gr.Error(str(error)) from error
+    listed = {"category": category, "results": [answers.inspected(result) for result in results]}
+    return listed, [(_overlay(result), result.model) for result in results]
+
+
+def predict_cnn(photo: str | None) -> tuple[Any, ...]:
+    """Names the defect on a close-up of hot-rolled steel, one of six NEU classes.
+
+    Args:
+        photo: a close-up of a hot-rolled steel surface
+    """
+    try:
+        result = catalogue.classifier()(_given(photo))
+    except _PROBLEMS as error:
+        raise gr.Error(str(error)) from error
+    return answers.steel(result), write_jpeg("grad-cam", draw_cam(result.photo, result.cam))
+
+
+def predict_batch(
+    photos: list[str] | None, model: str, category: str, threshold: float
+) -> tuple[Any, ...]:
+    """Inspects up to 200 photos of one category. A file that cannot be read becomes a row that says
+    why; the report holds overlays, masks, the table and a manifest.
+
+    Args:
+        photos: photos, or ZIP archives of photos
+        model: cae, vae or dae; which there are for a category, the models endpoint lists
+        category: the product, such as bottle; the models endpoint lists what each expects
+        threshold: scores from here on are called defective; 1.0 is the normal limit
+    """
+    report = download_path("inspection.zip")
+    try:
+        paths = [uploaded(path) for path in photos or []]
+        batch = inspect_files(paths, model, category, threshold, report=report)
+    except _PROBLEMS as error:
+        raise gr.Error(str(error)) from error
+    return answers.batch_inspected(batch.rows()), write_csv(batch), str(report)
+
+
+def models() -> list[dict[str, Any]]:
+    """Lists every trained model: its category, file, checksum, and what photo it expects."""
+    rows = []
+    for entry in _index():
+        category = catalogue.categories().get(entry.category)
+        expects = category.expects if category else "a close-up of a hot-rolled steel surface"
+        rows.append({**dataclasses.asdict(entry), "expects": expects})
+    return rows
+
+
+def health() -> dict[str, Any]:
+    """Says whether the app answers, and its version."""
+    return {"status": "ok", "version": defect.__version__, "weights": len(_index())}
+
+
 def _autoencoder() -> None:
-    sent = photo_input(label="photo")
-    model = gr.Textbox("dae", label="model: cae, vae or dae")
-    category = gr.Textbox(catalogue.DEFAULT_CATEGORY, label="category: see /models")
-    threshold = gr.Number(1.0, label="threshold: multiples of the normal limit")
-
-    def predict_autoencoder(
-        photo: str | None, model: str, category: str, threshold: float
-    ) -> tuple[Any, ...]:
-        """Inspects one photo: verdict, scores, pictures."""
-        try:
-            result = catalogue.inspector(model, category)(_given(photo)).at(threshold)
-        except (ImageError, WeightsError, ValueError) as error:
-            raise gr.Error(str(error)) from error
-        details = {
-            "model": result.model,
-            "category": result.category,
-            "thesis_limit": result.thesis_limit,
-            "area_share": float(result.mask.mean()),
-            "notes": list(result.notes),
-            "weights": dataclasses.asdict(result.weights),
-        }
-        return (
-            result.defective,
-            result.score,
-            result.limit,
-            result.thesis_score,
-            draw_overlay(result.photo, result.anomaly_map, result.limit),
-            result.reconstruction,
-            (result.mask * np.uint8(255)),
-            details,
-        )
-
     gr.Button().click(
         predict_autoencoder,
-        [sent, model, category, threshold],
+        [photo_input(label="photo"), *_chosen()],
         [
-            gr.Checkbox(label="defective"),
-            gr.Number(label="score (multiple of the normal limit)"),
-            gr.Number(label="limit (threshold used, same unit)"),
-            gr.Number(label="thesis_score (mean squared error)"),
-            gr.Image(label="overlay", format="jpeg"),
-            gr.Image(label="reconstruction", format="png"),
-            gr.Image(label="mask (256×256, white where over the limit)", format="png"),
-            gr.JSON(label="details"),
+            typed_json(answers.Inspected, "result"),
+            gr.Image(label="overlay (JPEG)"),
+            gr.Image(label="reconstruction (JPEG, 256×256)"),
+            gr.Image(label="mask (PNG, 256×256, white where over the threshold)"),
         ],
         api_name="predict_autoencoder",
-        concurrency_limit=2,
-        concurrency_id="network",
+        **NETWORK,
+    )
+
+
+def _compare() -> None:
+    gr.Button().click(
+        compare,
+        [photo_input(label="photo"), *_chosen()[1:]],
+        [
+            typed_json(answers.Compared, "result"),
+            gr.Gallery(label="overlays (JPEG, the caption names the model)"),
+        ],
+        api_name="compare",
+        **NETWORK,
     )
 
 
 def _cnn() -> None:
-    def predict_cnn(photo: str | None) -> tuple[Any, ...]:
-        """Names the defect on a steel surface."""
-        try:
-            result = catalogue.classifier()(_given(photo))
-        except (ImageError, WeightsError) as error:
-            raise gr.Error(str(error)) from error
-        details = {"notes": list(result.notes), "weights": dataclasses.asdict(result.weights)}
-        return (
-            result.label,
-            result.confidence,
-            result.probabilities,
-            draw_cam(result.photo, result.cam),
-            details,
-        )
-
     gr.Button().click(
         predict_cnn,
         photo_input(label="photo"),
-        [
-            gr.Textbox(label="class"),
-            gr.Number(label="confidence (0..1)"),
-            gr.JSON(label="probabilities (class → 0..1)"),
-            gr.Image(label="grad_cam", format="jpeg"),
-            gr.JSON(label="details"),
-        ],
+        [typed_json(answers.Steel, "result"), gr.Image(label="Grad-CAM (JPEG)")],
         api_name="predict_cnn",
-        concurrency_limit=2,
-        concurrency_id="network",
+        **NETWORK,
     )
 
 
 def _batch() -> None:
-    def predict_batch(
-        photos: list[str] | None, model: str, category: str, threshold: float
-    ) -> tuple[Any, ...]:
-        """Inspects up to 200 photos of one category."""
-        try:
-            batch = inspect_files([uploaded(p) for p in photos or []], model, category, threshold)
-        except (WeightsError, ValueError) as error:
-            raise gr.Error(str(error)) from error
-        rows = batch.rows()
-        return [dataclasses.asdict(row) for row in rows], write_csv(rows)
-
     gr.Button().click(
         predict_batch,
+        [gr.File(label="photos", file_count="multiple"), *_chosen()],
         [
-            gr.File(label="photos", file_count="multiple"),
-            gr.Textbox("dae", label="model: cae, vae or dae"),
-            gr.Textbox(catalogue.DEFAULT_CATEGORY, label="category: see /models"),
-            gr.Number(1.0, label="threshold: multiples of the normal limit"),
+            typed_json(answers.BatchInspected, "result"),
+            gr.File(label="table (CSV)"),
+            gr.File(label="report (ZIP: overlays, masks, report.csv, manifest.json)"),
         ],
-        [gr.JSON(label="rows (one a photo, highest score first)"), gr.File(label="csv")],
         api_name="predict_batch",
         concurrency_limit=1,
         concurrency_id="batch",
@@ -138,21 +186,23 @@ def _batch() -> None:
 
 
 def _models_and_health() -> None:
-    def models() -> list[dict[str, Any]]:
-        """Every weights file here: model, category, sha256, size, and what photo it expects."""
-        rows = []
-        for entry in _index():
-            category = catalogue.categories().get(entry.category)
-            expects = category.expects if category else "a close-up of a hot-rolled steel surface"
-            rows.append({**dataclasses.asdict(entry), "expects": expects})
-        return rows
+    listed = typed_json(list[answers.Model], "models")
+    gr.Button().click(models, None, listed, api_name="models")
+    gr.Button().click(health, None, typed_json(answers.Health, "health"), api_name="health")
 
-    def health() -> dict[str, Any]:
-        """Whether the app answers, and its version."""
-        return {"status": "ok", "version": defect.__version__, "weights": len(_index())}
 
-    gr.Button().click(models, None, gr.JSON(label="models"), api_name="models")
-    gr.Button().click(health, None, gr.JSON(label="health"), api_name="health")
+def _chosen() -> list[Any]:
+    first = catalogue.default_category()
+    return [
+        gr.Textbox(first.models[0], label="model: see /models"),
+        gr.Textbox(first.name, label="category: see /models"),
+        gr.Number(1.0, label="threshold: multiples of the normal limit"),
+    ]
+
+
+def _overlay(result: Inspection) -> str:
+    drawn = draw_overlay(result.photo, result.anomaly_map, result.limit)
+    return write_jpeg("overlay", drawn)
 
 
 def _index() -> list[IndexEntry]:

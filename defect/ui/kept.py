@@ -5,19 +5,32 @@ A `gr.State` then only holds a short key, so that no number of visitors or API c
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
 
 class Kept(Generic[Value]):
-    """The last `most` values by unguessable key; the longest unused is forgotten first."""
+    """The last `most` values by unguessable key; the longest unused is forgotten first.
 
-    def __init__(self, most: int) -> None:
+    Given a weight a value (such as its bytes) and a greatest `budget` for all together, values go
+    as soon as they pass it; the latest stays.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        budget: float = math.inf,
+        weight: Callable[[Value], float] = lambda value: 0,
+    ) -> None:
         self._most = most
+        self._budget = budget
+        self._weight = weight
         self._values: OrderedDict[str, Value] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -27,7 +40,7 @@ class Kept(Generic[Value]):
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
-            while len(self._values) > self._most:
+            while len(self._values) > 1 and self._is_full():
                 self._values.popitem(last=False)
         return key
 
@@ -38,3 +51,7 @@ class Kept(Generic[Value]):
                 return None
             self._values.move_to_end(key)
             return self._values[key]
+
+    def _is_full(self) -> bool:
+        weight = sum(self._weight(value) for value in self._values.values())
+        return len(self._values) > self._most or weight > self._budget

@@ -12,6 +12,7 @@ from defect.overlay import draw_cam
 from defect.ui import words
 from defect.ui.photo_input import photo_input
 from defect.ui.picker import example_gallery
+from defect.ui.steel_batch import steel_batch
 from defect.weights import WeightsError
 
 PROMPT = "Click an example, or upload a close-up of a hot-rolled steel surface."
@@ -78,6 +79,7 @@ def steel_tab() -> None:
         concurrency_id="network",
     )
     gallery.select(choose_example, None, photo, api_visibility="private", show_progress="hidden")
+    steel_batch()
 
 
 def _origin() -> str:

@@ -1,0 +1,58 @@
+"""Many photos through one model, one result at a time, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from defect.given import Given
+from defect.images import ImageError, Prepared
+
+CHUNK = 8
+"""Photos in one pass of the network."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A photo that could not be read."""
+
+    name: str
+    error: ImageError
+
+
+def look_through(
+    model: Callable[[list[Prepared]], list[Result]], photos: Iterable[Given]
+) -> Iterator[tuple[Given, Result | Unread]]:
+    """Looks at every photo and gives each with its result, in the order they came.
+
+    The next photos are decoded while the network looks at these. A photo that cannot be read is an
+    `Unread`, not the end; who stops asking stops the work.
+
+    Args:
+        model: an `Inspector`, a `SteelClassifier`, or what else takes a list of prepared photos.
+    """
+    coming = iter(photos)
+    # One thread, so that no two large pictures are decoded at once.
+    with ThreadPoolExecutor(1, "decode") as ahead:
+        following = ahead.submit(_read, list(islice(coming, CHUNK)))
+        while chunk := following.result():
+            following = ahead.submit(_read, list(islice(coming, CHUNK)))
+            readable = [photo for _, photo in chunk if isinstance(photo, Prepared)]
+            results = iter(model(readable) if readable else [])
+            for given, photo in chunk:
+                yield given, photo if isinstance(photo, Unread) else next(results)
+
+
+def _read(chunk: list[Given]) -> list[tuple[Given, Prepared | Unread]]:
+    read: list[tuple[Given, Prepared | Unread]] = []
+    for given in chunk:
+        try:
+            read.append((given, given.prepare()))
+        except ImageError as error:
+            read.append((given, Unread(given.name, error)))
+    return read

@@ -1,0 +1,60 @@
+"""Steel classifications as report rows and entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from defect.classifier import Classification
+from defect.images import ImageError
+from defect.overlay import draw_cam
+from defect.report import NOT_READ
+from defect.report_files import Entry, to_jpeg
+
+
+@dataclass(frozen=True)
+class SteelRow:
+    """One surface's line of a batch; the fields' names are the CSV's columns."""
+
+    file: str
+    verdict: str
+    """The class called, or `not read`."""
+    confidence: float | None
+    """Its probability, 0..1."""
+    second: str
+    """The second likeliest class."""
+    margin: float | None
+    """The lead over it, 0..1."""
+    weights_sha256: str
+    note: str
+    overlay: str = ""
+    """The Grad-CAM picture in the same report."""
+
+
+STEEL_COLUMNS = tuple(field.name for field in fields(SteelRow))
+
+
+def steel_row_of(result: Classification) -> SteelRow:
+    """The classification's line."""
+    (first, best), (second, next_best) = sorted(
+        result.probabilities.items(), key=lambda item: -item[1]
+    )[:2]
+    return SteelRow(
+        file=result.name,
+        verdict=first,
+        confidence=round(best, 4),
+        second=second,
+        margin=round(best - next_best, 4),
+        weights_sha256=result.weights.sha256,
+        note=" ".join(result.notes),
+    )
+
+
+def steel_row_of_error(name: str, error: ImageError) -> SteelRow:
+    """The line of a photo that could not be read."""
+    return SteelRow(name, NOT_READ, None, "", None, "", str(error))
+
+
+def steel_entry_of(result: Classification) -> Entry:
+    """The entry of a classification, its Grad-CAM drawn and encoded."""
+    drawn = to_jpeg(draw_cam(result.photo, result.cam))
+    return Entry(steel_row_of(result), result.name, drawn)

@@ -1,0 +1,106 @@
+"""The API tab: how programs and agents ask the app, with examples that run as they are."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import gradio as gr
+
+from defect import catalogue
+
+_ENDPOINTS = """
+| endpoint | takes | answers |
+|---|---|---|
+| `/predict_autoencoder` | photo, model, category, threshold | result, three pictures |
+| `/compare` | photo, category, threshold | one result a model, overlays by model |
+| `/predict_cnn` | photo | class, probabilities, Grad-CAM |
+| `/predict_batch` | photos or ZIPs, model, category, threshold | counts and rows, CSV, report ZIP |
+| `/models` | | every model: category, checksum, what photo it expects |
+| `/health` | | whether the app answers, and its version |
+"""
+PYTHON = """
+from gradio_client import Client, handle_file
+
+client = Client("{url}")
+result, overlay, reconstruction, mask = client.predict(
+    handle_file("{photo}"), "{model}", "{category}", 1.0, api_name="/predict_autoencoder"
+)
+print(result["defective"], result["score"], result["summary"], overlay)
+"""
+JAVASCRIPT = """
+import {{ Client, handle_file }} from "@gradio/client";
+import {{ readFile }} from "node:fs/promises";
+
+const client = await Client.connect("{url}");
+const photo = new Blob([await readFile("{photo}")], {{ type: "image/jpeg" }});
+const {{ data }} = await client.predict("/predict_autoencoder",
+  {{ photo: handle_file(photo), model: "{model}", category: "{category}", threshold: 1.0 }});
+const [result, overlay, reconstruction, mask] = data;
+console.log(result.defective, result.score, result.summary, overlay.url);
+process.exit(); // the client would keep its connection open
+"""
+CURL = """
+URL={url}/gradio_api
+SENT=$(curl -s -F "files=@{photo}" $URL/upload | tr -d '[]"')
+ID=$(curl -s $URL/call/predict_autoencoder -H "Content-Type: application/json" \\
+  -d '{{"data": [{{"path": "'$SENT'", "meta": {{"_type": "gradio.FileData"}}}},
+       "{model}", "{category}", 1.0]}}' | cut -d '"' -f 4)
+curl -sN $URL/call/predict_autoencoder/$ID
+"""
+_HERE = "http://127.0.0.1:7860"
+_TO_THE_PAGE_S_OWN = (
+    "(...texts) => texts.map(text => text.replaceAll('" + _HERE + "', "
+    "(window.gradio_config?.root || location.origin).replace(/\\/$/, '')))"
+)
+
+
+def examples(url: str = _HERE) -> list[tuple[str, str, str]]:
+    """(name, language for colouring, code) of each example, for an app at this address."""
+    first = catalogue.default_category()
+    photo = str(first.examples[-1].path.name) if first.examples else "photo.jpg"
+    values = {"url": url, "photo": photo, "model": first.models[0], "category": first.name}
+    return [
+        ("Python", "python", PYTHON.strip().format(**values)),
+        ("JavaScript", "javascript", JAVASCRIPT.strip().format(**values)),
+        ("curl", "shell", CURL.strip().format(**values)),
+    ]
+
+
+def api_tab(tab: gr.Tab) -> None:
+    """Builds the tab inside the caller's `gr.Tab`, which it fills in when it is opened."""
+    gr.Markdown(
+        "Everything the app does, programs can ask for. Results are JSON, pictures come as files. "
+        "A score is a multiple of the normal limit: 1.0 and more is called defective at the "
+        "default threshold.",
+        elem_classes="hint",
+    )
+    gr.Markdown(_ENDPOINTS, elem_id="api-endpoints")
+    codes = []
+    for name, language, code in examples():
+        with gr.Tab(name):
+            codes.append(
+                gr.Code(
+                    code,
+                    language=language,  # type: ignore[arg-type]
+                    interactive=False,
+                    label=f"{name} example",
+                    lines=4,
+                    elem_id=f"api-{name.lower()}",
+                )
+            )
+    gr.Markdown(
+        "`pip install gradio_client` · `npm install @gradio/client` · curl answers with a stream "
+        "whose last event, `complete`, holds the result.",
+        elem_classes="hint",
+    )
+    gr.Markdown(_mcp(), elem_id="api-mcp")
+    tab.select(None, codes, codes, js=_TO_THE_PAGE_S_OWN, api_visibility="private")
+
+
+def _mcp() -> str:
+    if find_spec("mcp") is None:
+        return (
+            "**Agents (MCP).** The same functions become MCP tools where the app was installed "
+            'with `pip install "gradio[mcp]"`; here they are not.'
+        )
+    return "**Agents (MCP).** The same functions are MCP tools at `/gradio_api/mcp/`."

@@ -1,0 +1,67 @@
+"""The server around the app: queue, limits, MCP."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+from gradio import route_utils, state_holder
+
+from defect.catalogue import EXAMPLES_FOLDER
+from defect.ui.batch_style import BATCH_CSS
+from defect.ui.theme import CSS, build_theme
+
+MAX_WAITING = 64
+MAX_UPLOAD = "200mb"
+"""Of one file: a ZIP of many photos. A photo may have 40 MB, which its own gate says."""
+BUSY = "Many photos are waiting already. Try again in a few seconds."
+
+
+SESSIONS = 1000
+"""Visitors and calls remembered; each takes about 15 kB, and a call is a visitor of its own."""
+
+
+class _LightSession(state_holder.SessionState):
+    """A visitor's state without a description of every component.
+
+    Gradio makes that anew for each visitor, so for each call of an endpoint: with this many
+    components it costs more than the inspection. Only deep links read what is not in use.
+    """
+
+    def __init__(self, blocks: gr.Blocks) -> None:
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks={}))  # type: ignore[arg-type]
+
+
+def lighten_sessions() -> None:
+    """Has Gradio make light sessions from now on."""
+    state_holder.SessionState = _LightSession  # type: ignore[misc]
+    route_utils.SessionState = _LightSession  # type: ignore[misc]
+
+
+def queued(demo: gr.Blocks) -> gr.Blocks:
+    """The demo with a bounded queue that says kindly when it is full."""
+    lighten_sessions()
+    demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+    push = demo._queue.push
+
+    async def push_kindly(*args: Any, **options: Any) -> Any:
+        accepted, told, status = await push(*args, **options)
+        return accepted, BUSY if status == "queue_full" else told, status
+
+    demo._queue.push = push_kindly  # type: ignore[method-assign]
+    return demo
+
+
+def launch_options() -> dict[str, Any]:
+    """For `launch`: looks, limits, and MCP where its extra is installed."""
+    return {
+        "theme": build_theme(),
+        "css": CSS + BATCH_CSS,
+        "max_file_size": MAX_UPLOAD,
+        "state_session_capacity": SESSIONS,
+        "allowed_paths": [str(EXAMPLES_FOLDER)],
+        "footer_links": ["api", "settings"],
+        "mcp_server": find_spec("mcp") is not None,
+    }
