@@ -11,7 +11,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui import build_demo
-from defect.ui.theme import CSS, build_theme
+from defect.ui.theme import appearance
 from defect.weights import WeightsError
 
 
@@ -22,8 +22,7 @@ def main() -> None:
         build_demo().queue(max_size=64, default_concurrency_limit=4).launch(
             # Gradio alone would move on to the next port without a word.
             server_port=int(port) if port else None,
-            theme=build_theme(),
-            css=CSS,
+            **appearance(),
             max_file_size="64mb",
             allowed_paths=[str(EXAMPLES_FOLDER)],
             footer_links=["api", "settings"],

@@ -250,18 +250,18 @@ def _grid_to_map() -> Tensor:
     return _blur(256, SMOOTHING) @ stretched.T
 
 
-def normal_limit(normal: Iterable[float]) -> float:
-    """The score that 99 of 100 further normal photos stay under.
+def normal_limit(normal: Iterable[float], quantile: float = NORMAL_QUANTILE) -> float:
+    """The score that 99 of 100 further normal photos (or another share) stay under.
 
-    The larger of the 99th percentile and the upper prediction bound of a log-normal fitted to the
+    The larger of that percentile and the upper prediction bound of a log-normal fitted to the
     scores: the percentile of thirty photos is only their maximum, which one in thirty exceeds.
     """
     values = np.asarray(list(normal), np.float64)
     logs = np.log(np.maximum(values, 1e-12))
     n = len(values)
-    t = float(stats.t.ppf(NORMAL_QUANTILE, max(n - 1, 1)))
+    t = float(stats.t.ppf(quantile, max(n - 1, 1)))
     bound = logs.mean() + t * logs.std(ddof=min(1, n - 1)) * math.sqrt(1 + 1 / n)
-    return max(float(np.quantile(values, NORMAL_QUANTILE)), math.exp(bound))
+    return max(float(np.quantile(values, quantile)), math.exp(bound))
 
 
 def _to_grid(stage: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import gradio as gr
 
 from defect import catalogue
 from defect.catalogue import Category, Example
+from defect.ui.texts import label
 
 
 def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
@@ -21,7 +22,7 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         category = gr.Dropdown(
             list(catalogue.categories()),
             value=first.name,
-            label="Category",
+            label=label("category"),
             scale=3,
             min_width=110,
             elem_id=f"{prefix}category",
@@ -29,7 +30,7 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         model = gr.Radio(
             _models(first),
             value=first.models[0],
-            label="Model",
+            label=label("model"),
             scale=4,
             min_width=150,
             elem_id=f"{prefix}model",
@@ -37,17 +38,22 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
 
     def choose(name: str) -> gr.Radio:
         chosen = catalogue.categories()[name]
-        return gr.Radio(choices=_models(chosen), value=chosen.models[0])
+        return model_choice(chosen, chosen.models[0])
 
     category.input(choose, category, model, api_visibility="private", show_progress="hidden")
     return category, model
+
+
+def model_choice(category: Category, model: str) -> gr.Radio:
+    """The model picker with the category's models, one of them chosen."""
+    return gr.Radio(choices=_models(category), value=model)
 
 
 def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:
     """Examples in a row of four; hidden where there are none."""
     return gr.Gallery(
         gallery_items(examples),
-        label="Examples (rendered)",
+        label=label("examples"),
         show_label=False,
         columns=4,
         height="auto",
