@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from defect.inspector import Inspection
 from defect.regions import regions
 
@@ -46,8 +44,8 @@ def reason(inspection: Inspection) -> str:
 def multiple(value: float) -> str:
     """A score or threshold with two digits, rounded down: a score of 0.996 must not read 1.00,
     or it would seem to reach a limit that it does not."""
-    # A thousandth of a step up, lest 1.15 (stored as 1.1499…) become 1.14.
-    return f"{math.floor(value * 100 + 1e-3) / 100:.2f}"
+    hundredths = round(value * 100)
+    return f"{(hundredths - (hundredths / 100 > value)) / 100:.2f}"
 
 
 def percent(share: float) -> str:

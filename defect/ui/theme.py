@@ -133,7 +133,7 @@ CSS = """
 #scorecard [role=gridcell] {font-variant-numeric: tabular-nums;}
 #results-rebuilt .grid-wrap {min-height: 0; height: auto !important; overflow: visible;}
 #results-rebuilt .thumbnail-item {aspect-ratio: 520 / 256;}
-footer {opacity: .75;}
+footer button {color: var(--body-text-color-subdued) !important;}
 gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .main > .wrap,
 .gradio-container main.contain {min-width: 0; max-width: 100%;}
 .gradio-container .row > *, .gradio-container .column > *, .gradio-container .form > * {

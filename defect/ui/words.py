@@ -98,7 +98,7 @@ def _of_hundred(count: int, total: int, what: str) -> str:
     """Such as `about 2 of 100 good parts are`; all and none are never rounded to."""
     if count in (0, total):
         return f"{'all' if count else 'none of the'} {total} {what} are"
-    return f"about {min(max(round(100 * count / total), 1), 99)} of 100 {what} are"
+    return f"about {min(max((200 * count + total) // (2 * total), 1), 99)} of 100 {what} are"
 
 
 def _card(kind: str, word: str, text: str, rest: str = "") -> str:

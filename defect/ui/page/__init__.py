@@ -14,7 +14,7 @@ import gradio as gr
 from defect.ui.texts import TEXTS
 
 _FOLDER = Path(__file__).resolve().parent
-_SCRIPTS = ("map", "paint", "say", "plot", "history", "viewer", "compare")
+_SCRIPTS = ("map", "paint", "say", "plot", "history", "viewer", "compare", "mend")
 
 
 def drawn(name: str, element: str, script: str, value: object = None) -> gr.HTML:
@@ -42,7 +42,7 @@ def drawn(name: str, element: str, script: str, value: object = None) -> gr.HTML
 def _head() -> str:
     parts = [(_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
     texts = json.dumps(TEXTS, ensure_ascii=False).replace("<", "\\u003c")
-    public = "window.defect = { viewer, compare, historyPanel, regionsOf, unpack, stepsOf };"
+    public = "window.defect = { viewer, compare, historyPanel };\nkeepMended();"
     body = "\n".join([f"const TEXTS = {texts};", *parts, public])
     # Several parts bring the same head; the page must take it once.
     return f"<script>if (!window.defect) (() => {{\n{body}\n}})();</script>"

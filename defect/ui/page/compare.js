@@ -6,7 +6,7 @@ function compare(element, props, watch) {
   function card(look) {
     const made = document.createElement("article");
     made.className = "card";
-    const title = document.createElement("h4");
+    const title = document.createElement("h3");
     title.textContent = look.model.toUpperCase();
     made.append(title);
     if (look.problem) {

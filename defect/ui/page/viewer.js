@@ -109,8 +109,9 @@ function viewer(element, props, watch) {
     const line = (cells, kind) => {
       const row = document.createElement("tr");
       cells.forEach((text, i) => {
-        const cell = document.createElement(kind === "th" || i === 0 ? "th" : "td");
-        cell.scope = kind === "th" ? "col" : "row";
+        const head = kind === "th" || i === 0;
+        const cell = document.createElement(head ? "th" : "td");
+        if (head) cell.scope = kind === "th" ? "col" : "row";
         cell.textContent = text;
         row.append(cell);
       });
