@@ -71,7 +71,8 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         )
         tab = gr.Tabs(selected=link.tab) if link.tab else gr.skip()
         if link.category is None:
-            return (tab, *(gr.skip(),) * 9)
+            # `None`, no skip, for the photo: Gradio would make it anew, as an ordinary image input.
+            return (tab, *(gr.skip(),) * 4, None, *(gr.skip(),) * 4)
         name, wanted = link.category.name, link.model or link.category.models[0]
         expected, gallery, *_ = choose_category(name)
         path = str(link.example.path) if link.example else None
@@ -104,7 +105,7 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         **network,
     )
     compare.click(compare_all, [photo, category], comparison, **network)
-    category.input(choose_category, category, [expects, examples, photo, *result], **quiet)
+    category.select(choose_category, category, [expects, examples, photo, *result], **quiet)
     opened = [tabs, category, model, expects, examples, photo, *result]
     demo.load(open_link, None, opened, **network)
 

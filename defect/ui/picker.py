@@ -40,7 +40,8 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         chosen = catalogue.categories()[name]
         return model_choice(chosen, chosen.models[0])
 
-    category.input(choose, category, model, api_visibility="private", show_progress="hidden")
+    # Not `input`: that also comes from a visitor who only passes by with the Tab key.
+    category.select(choose, category, model, api_visibility="private", show_progress="hidden")
     return category, model
 
 

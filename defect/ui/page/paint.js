@@ -47,8 +47,7 @@ const SCALES = {
 };
 
 function layerOf(values, scale, colours) {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = SIDE;
+  const canvas = blank(SIDE, SIDE);
   const context = canvas.getContext("2d");
   const image = context.createImageData(SIDE, SIDE);
   const words = new Uint32Array(image.data.buffer);
@@ -78,40 +77,48 @@ function drawLegend(canvas, scale, colours) {
   }
 }
 
+// The photo with the view over it, without contour: kept while only the threshold moves.
+function baseOf(look, { view, colours, opacity }, width, height) {
+  const context = blank(width, height).getContext("2d");
+  if (view !== "photo") context.drawImage(look.base({ view: "photo" }, width, height), 0, 0);
+  context.imageSmoothingQuality = "high";
+  if (view === "photo") {
+    context.drawImage(look.photo, 0, 0, width, height);
+  } else if (view === "reconstruction") {
+    context.drawImage(look.rebuilt, 0, 0, width, height);
+  } else {
+    context.globalAlpha = view === "overlay" ? opacity / 100 : 1;
+    context.drawImage(look.layer(view, colours), 0, 0, width, height);
+  }
+  return context.canvas;
+}
+
+function blank(width, height) {
+  const canvas = document.createElement("canvas");
+  return Object.assign(canvas, { width, height });
+}
+
 // The picture on the stage: photo left of the wipe, the view right of it, contour on top.
 function drawStage(canvas, look, state) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
-  context.imageSmoothingQuality = "high";
-  context.globalAlpha = 1;
-  context.drawImage(look.photo, 0, 0, width, height);
-  const wipe = Math.round((state.wipe / 100) * width);
-  context.save();
-  context.beginPath();
-  context.rect(wipe, 0, width - wipe, height);
-  context.clip();
-  if (state.view === "reconstruction") {
-    context.drawImage(look.rebuilt, 0, 0, width, height);
-  } else {
-    context.globalAlpha = state.view === "overlay" ? state.opacity / 100 : 1;
-    context.drawImage(look.layer(state.view, state.colours), 0, 0, width, height);
-    context.globalAlpha = 1;
-  }
+  context.drawImage(look.base(state, width, height), 0, 0);
   if (state.view !== "error") strokeContour(context, look.contour(state.limit), width, height);
-  context.restore();
-  if (wipe > 0 && wipe < width) {
-    context.fillStyle = "#fff";
-    context.fillRect(wipe - 1, 0, 2, height);
-    context.fillStyle = "#0008";
-    context.fillRect(wipe + 1, 0, 1, height);
-  }
+  const wipe = Math.round((state.wipe / 100) * width);
+  if (!wipe) return;
+  const photo = look.base({ view: "photo" }, width, height);
+  context.drawImage(photo, 0, 0, wipe, height, 0, 0, wipe, height);
+  if (wipe === width) return;
+  context.fillStyle = "#fff";
+  context.fillRect(wipe - 1, 0, 2, height);
+  context.fillStyle = "#0008";
+  context.fillRect(wipe + 1, 0, 1, height);
 }
 
 function strokeContour(context, line, width, height) {
   const across = new Path2D();
   across.addPath(line, new DOMMatrix([width / SIDE, 0, 0, height / SIDE, 0, 0]));
   const thin = Math.max(1.5, Math.max(width, height) / 400);
-  context.lineCap = context.lineJoin = "round";
   context.strokeStyle = "#141414";
   context.lineWidth = thin * 2.2;
   context.stroke(across);
@@ -134,13 +141,12 @@ async function openLook(sent) {
     unpack(sent.map),
     sent.error && unpack(sent.error),
   ]);
-  const layers = {};
-  const kept = {};
+  const layers = {}, kept = {}, bases = {};
   const once = (name, limit, make) => {
     if (kept[name]?.limit !== limit) kept[name] = { limit, made: make(map, stepsOf(limit)) };
     return kept[name].made;
   };
-  return {
+  const look = {
     ...sent,
     photo,
     rebuilt,
@@ -152,5 +158,13 @@ async function openLook(sent) {
       const values = scale.source === "map" ? map : error;
       return (layers[view + colours] ??= layerOf(values, scale, colours));
     },
+    base: (state, width, height) => {
+      // One of the photo alone and one with a view; an opacity or colour left is drawn anew.
+      const slot = state.view === "photo" ? "photo" : "view";
+      const key = [state.view, state.colours, state.opacity, width, height].join();
+      if (bases[slot]?.key !== key) bases[slot] = { key, canvas: baseOf(look, state, width, height) };
+      return bases[slot].canvas;
+    },
   };
+  return look;
 }

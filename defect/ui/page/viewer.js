@@ -83,7 +83,9 @@ function viewer(element, props, watch) {
   function showLegend() {
     const scale = SCALES[state.view];
     $(".legend").style.visibility = scale ? "visible" : "hidden";
-    if (!scale) return;
+    const key = [state.view, state.colours, language()].join();
+    if (!scale || legend.dataset.drawn === key) return;
+    legend.dataset.drawn = key;
     drawLegend(legend, scale, state.colours);
     $(".legend-name").textContent = say(state.view === "error" ? "legend_error" : "legend_map");
     const ticks = scale.ticks.map((tick) => {
@@ -202,6 +204,7 @@ function viewer(element, props, watch) {
     if (plotted && sent.scores) plot.draw(sent.scores);
     paint();
     settle();
+    element.dataset.look = value.id || "";
   }
 
   function speak() {
@@ -212,7 +215,7 @@ function viewer(element, props, watch) {
   watch("value", receive);
   onLanguage(speak);
   speak();
-  setLimit(Number(new URLSearchParams(location.search).get("threshold") || 1));
+  setLimit(Number(new URLSearchParams(location.search).get("threshold")) || 1);
   receive();
 }
 
