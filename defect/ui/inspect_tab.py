@@ -7,11 +7,12 @@ from typing import Any
 import gradio as gr
 
 from defect import catalogue
+from defect.catalogue import Category
 from defect.ui import viewer, words
 from defect.ui.links import read_link
 from defect.ui.page import drawn
 from defect.ui.photo_input import photo_input
-from defect.ui.picker import example_gallery, gallery_items, model_choice, picker
+from defect.ui.picker import example_gallery, gallery_items, model_choice, model_of, picker
 from defect.ui.texts import label
 from defect.weights import WeightsError
 
@@ -19,6 +20,7 @@ from defect.weights import WeightsError
 def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
     """Builds the tab inside the caller's `gr.Tab`; a link's state is opened when `demo` loads."""
     first = catalogue.default_category()
+    current = gr.State(first.name)
     with gr.Row(elem_id="inspect-row"):
         with gr.Column(scale=5, min_width=300):
             category, model = picker(first)
@@ -49,17 +51,17 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
     def compare_all(path: str | None, category: str) -> dict[str, Any]:
         return {} if path is None else viewer.compared(path, catalogue.categories()[category])
 
-    def choose_category(name: str) -> tuple[Any, ...]:
-        chosen = catalogue.categories()[name]
+    def choose_category(name: str, before: str, model: str, path: str | None) -> tuple[Any, ...]:
+        if name == before:  # the Tab key passed by
+            return (*(gr.skip(),) * 3, path, *(gr.skip(),) * 4)
+        return name, *begin(catalogue.categories()[name], model)
+
+    def begin(chosen: Category, wanted: str | None) -> tuple[Any, ...]:
         gallery = gr.Gallery(
             gallery_items(chosen.examples), visible=bool(chosen.examples), selected_index=None
         )
-        return (
-            words.expectation(chosen),
-            gallery,
-            None,
-            *look(None, chosen.models[0], name),
-        )
+        model = model_of(chosen, wanted)
+        return words.expectation(chosen), gallery, None, *look(None, model, chosen.name)
 
     def choose_example(name: str, model: str, event: gr.SelectData) -> tuple[Any, ...]:
         path = str(catalogue.categories()[name].examples[event.index].path)
@@ -71,13 +73,14 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         )
         tab = gr.Tabs(selected=link.tab) if link.tab else gr.skip()
         if link.category is None:
-            # `None`, no skip, for the photo: Gradio would make it anew, as an ordinary image input.
-            return (tab, *(gr.skip(),) * 4, None, *(gr.skip(),) * 4)
-        name, wanted = link.category.name, link.model or link.category.models[0]
-        expected, gallery, *_ = choose_category(name)
-        path = str(link.example.path) if link.example else None
-        radio = model_choice(link.category, wanted)
-        return tab, name, radio, expected, gallery, path, *look(path, wanted, name)
+            return (tab, *(gr.skip(),) * 5, None, *(gr.skip(),) * 4)
+        name, radio = link.category.name, model_choice(link.category, link.model)
+        started = begin(link.category, link.model)
+        if link.example is None:
+            return tab, name, name, radio, *started
+        path = str(link.example.path)
+        looked = look(path, model_of(link.category, link.model), name)
+        return tab, name, name, radio, *started[:2], path, *looked
 
     result = [shown, comparison, compare, origin]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -105,8 +108,13 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         **network,
     )
     compare.click(compare_all, [photo, category], comparison, **network)
-    category.select(choose_category, category, [expects, examples, photo, *result], **quiet)
-    opened = [tabs, category, model, expects, examples, photo, *result]
+    category.input(
+        choose_category,
+        [category, current, model, photo],
+        [current, expects, examples, photo, *result],
+        **quiet,
+    )
+    opened = [tabs, current, category, model, expects, examples, photo, *result]
     demo.load(open_link, None, opened, **network)
 
 

@@ -36,18 +36,25 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
             elem_id=f"{prefix}model",
         )
 
-    def choose(name: str) -> gr.Radio:
-        chosen = catalogue.categories()[name]
-        return model_choice(chosen, chosen.models[0])
-
-    # Not `input`: that also comes from a visitor who only passes by with the Tab key.
-    category.select(choose, category, model, api_visibility="private", show_progress="hidden")
+    # This event also comes from a visitor who only passes by with the Tab key: the model stays.
+    category.input(
+        lambda name, model: model_choice(catalogue.categories()[name], model),
+        [category, model],
+        model,
+        api_visibility="private",
+        show_progress="hidden",
+    )
     return category, model
 
 
-def model_choice(category: Category, model: str) -> gr.Radio:
+def model_of(category: Category, wanted: str | None) -> str:
+    """The model to use: the wanted one if the category has it, or else its recommended one."""
+    return wanted if wanted in category.models else category.models[0]
+
+
+def model_choice(category: Category, wanted: str | None) -> gr.Radio:
     """The model picker with the category's models, one of them chosen."""
-    return gr.Radio(choices=_models(category), value=model)
+    return gr.Radio(choices=_models(category), value=model_of(category, wanted))
 
 
 def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:

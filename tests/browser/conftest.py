@@ -36,10 +36,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The app, opened; `request.param` is (width, theme, query). Console errors, and requests to any
-    other host, fail the test."""
-    given = getattr(request, "param", ())
-    width, theme, query = (*given, *(1280, "light", "")[len(given) :])
+    """The app, opened; `request.param` is (width, theme, query).
+
+    Console errors, and requests to any other host, fail the test.
+    """
+    given = (*getattr(request, "param", ()), *(None,) * 3)
+    width, theme, query = given[0] or 1280, given[1] or "light", given[2] or ""
     page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
     page.set_default_timeout(30_000)
     errors: list[str] = []

@@ -11,6 +11,7 @@ from tests.browser.steps import look_at
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [(1280, "light"), (390, "dark")], indirect=True, ids=str)
 def test_no_serious_violation_in_any_tab(page: Page) -> None:
     look_at(page, 1)
@@ -44,8 +45,8 @@ def test_inspecting_with_the_keyboard_alone(page: Page) -> None:
     for key in ("ArrowDown", "Enter"):
         page.keyboard.press(key)
     expect(page.get_by_text("rendered_washer expects")).to_be_visible()
-    tab_to(page, "#model input")
-    page.keyboard.press("ArrowRight")
+    tab_to(page, "#model input[value=cae]")
+    page.keyboard.press("Space")
     expect(page.locator("#model input:checked")).to_have_value("cae")
     tab_to(page, "#examples button.thumbnail-item")
     page.keyboard.press("Enter")
@@ -75,6 +76,17 @@ def test_inspecting_with_the_keyboard_alone(page: Page) -> None:
     tab_to(page, "#compare-run")
     page.keyboard.press("Enter")
     page.locator("#compare canvas").first.wait_for()
+
+
+def test_the_tab_key_passes_the_category_by(page: Page) -> None:
+    look_at(page, 1)
+    page.locator("#model").get_by_text("CAE").click()
+    expect(page.locator("#verdict")).to_contain_text("CAE, rendered_cap")
+    page.locator("#category input").focus()
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(800)
+    expect(page.locator("#verdict")).to_contain_text("CAE, rendered_cap")
+    expect(page.locator("#model input:checked")).to_have_value("cae")
 
 
 def test_every_control_and_picture_has_a_name(page: Page) -> None:

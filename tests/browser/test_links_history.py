@@ -74,6 +74,7 @@ def test_history_comes_back_after_a_reload_and_can_be_cleared(page: Page) -> Non
     )
     assert max(sizes) <= 96
     entries.nth(1).locator("a").click()  # an example opens again as it was
+    expect(page.locator("#verdict")).to_contain_text("Score")
     expect(page.locator("#verdict")).to_contain_text("threshold 0.50")
     page.get_by_role("button", name="Clear", exact=True).click()
     expect(entries).to_have_count(0)
