@@ -8,15 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-from scipy import ndimage
-
 from defect.images import ImageError
 from defect.inspector import Inspection
 from defect.regions import regions
+from defect.verdict import reason, unfamiliar
 
 DEFECTIVE, NORMAL, NOT_READ = "defective", "normal", "not read"
-_MOST_OF_THE_PHOTO = 0.5
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -91,32 +88,11 @@ def csv_line(values: Iterable[object]) -> str:
 
 def describe(inspection: Inspection) -> str:
     """The verdict's reason in one or two sentences."""
-    over = f"{inspection.score:.2f} × the normal limit"
-    if not inspection.defective:
-        if inspection.limit > 1 and inspection.score >= 1:
-            return f"Its strangest place reaches {over}, under your threshold."
-        return f"Its strangest place reaches {over}, under it."
-    places, share, where = _places(inspection)
-    if share > _MOST_OF_THE_PHOTO:
-        return (
-            f"Almost everything looks unusual ({over} at its highest). Is this a photo of the kind "
-            f"the model was trained on?"
-        )
-    count = "One place stands" if places == 1 else f"{places} places stand"
-    area = f"{100 * share:.1f} %" if share >= 0.001 else "under 0.1 %"
-    return f"{count} out, the strongest {where}: {over}. Marked: {area} of the photo."
-
-
-def _places(inspection: Inspection) -> tuple[int, float, str]:
-    """(connected places, share of the photo, position of the strongest in words)."""
-    mask = inspection.mask
-    count = int(ndimage.label(mask, np.ones((3, 3)))[1])
-    row, column = np.unravel_index(int(inspection.anomaly_map.argmax()), mask.shape)
-    thirds = 3 * row // mask.shape[0], 3 * column // mask.shape[1]
-    vertical = ("top", "", "bottom")[thirds[0]]
-    horizontal = ("left", "", "right")[thirds[1]]
-    words = " ".join(word for word in (vertical, horizontal) if word)
-    return count, float(mask.mean()), f"at the {words}" if words else "in the middle"
+    text = reason(inspection)
+    text = text[0].upper() + text[1:]
+    if unfamiliar(inspection):
+        text += " Is this a photo of the kind the model was trained on?"
+    return text
 
 
 def _harmless(value: object) -> object:

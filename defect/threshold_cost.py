@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from defect.scoring import normal_limit
 from defect.weights import Metadata
 
 GOOD = "good"
@@ -65,6 +66,31 @@ def cost(metadata: Metadata, limit: float) -> Cost:
         defective=len(scores.defective),
         caught=_reaching(scores.defective, limit),
     )
+
+
+@dataclass(frozen=True)
+class Presets:
+    """Thresholds by how many good parts they are expected to stop; a defect played no part."""
+
+    few_alarms: float
+    """About 1 good part in 1000 is stopped."""
+    balanced: float
+    """About 1 in 100: the normal limit itself."""
+    most_found: float
+    """About 1 in 10."""
+
+
+def presets(metadata: Metadata) -> Presets | None:
+    """Multiples of the normal limit, in steps of 0.01; `None` where no held-out scores are stored.
+
+    Each is `scoring.normal_limit` of the held-out normal scores, as the normal limit itself is, for
+    999, 990 and 900 of 1000 normal photos.
+    """
+    held_out = stored_scores(metadata).held_out
+    if len(held_out) < 2:
+        return None
+    few, most = (round(normal_limit(held_out, share), 2) for share in (0.999, 0.9))
+    return Presets(max(few, 1.0), 1.0, max(min(most, 1.0), 0.01))
 
 
 def _reaching(scores: Sequence[float], limit: float) -> int:

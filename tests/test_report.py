@@ -73,12 +73,11 @@ def test_numbers_below_zero_stay_numbers(inspection: Inspection) -> None:
 
 def test_sentences(inspection: Inspection) -> None:
     text = describe(inspection)
-    assert text.startswith("2 places stand out, the strongest at the top left: 2.50 ×")
-    assert "0.8 % of the photo" in text
-    assert describe(inspection.at(2.0)).startswith("One place stands out")
-    assert "under your threshold" in describe(inspection.at(3.0))
-    calm = replace(inspection, anomaly_map=np.full((256, 256), 0.2, np.float32), score=0.2)
-    assert describe(calm) == "Its strangest place reaches 0.20 × the normal limit, under it."
+    assert text.startswith("2.50 × the normal limit, largest region upper left, 0.6 % of the photo")
+    assert "(2 regions, 0.8 % in all)" in text
+    assert "regions" not in describe(inspection.at(2.0))
+    calm = "Its strangest place reaches 2.50 × the normal limit."
+    assert describe(inspection.at(3.0)) == calm
 
 
 def test_a_photo_of_something_else_is_suspected(inspection: Inspection) -> None:

@@ -82,7 +82,8 @@ def test_inspect_prints_verdicts_and_writes_the_report(tmp_path: Path) -> None:
         *("--out", str(out)),
     )
     assert done.returncode == 3, done.stderr
-    assert "chip.jpg: defective. One place stands out" in done.stdout
+    assert "largest region lower right" in done.stdout
+    assert "chip.jpg: defective." in done.stdout
     assert "good.jpg: normal." in done.stdout
     assert "torn.png: not read." in done.stdout
     assert "dirty.webp: defective." in done.stdout

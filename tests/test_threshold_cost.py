@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from defect.threshold_cost import Cost, cost, stored_scores
+from defect.scoring import normal_limit
+from defect.threshold_cost import Cost, cost, presets, stored_scores
 from defect.ui.words import threshold_cost
 from defect.weights import Metadata, Training
 
@@ -72,3 +74,21 @@ def test_few_are_never_rounded_to_none_nor_most_to_all(
     stopped: int, caught: int, words: str
 ) -> None:
     assert words in threshold_cost(Cost(1.0, 100, 200, stopped, 300, caught))
+
+
+def test_presets_come_from_held_out_good_parts_alone() -> None:
+    scores = np.random.default_rng(5).lognormal(-0.5, 0.2, 5000)
+    scores = scores / normal_limit(scores)
+    many = replace(METADATA, calibration={"normal_scores": scores.tolist()})
+    found = presets(many)
+    assert found is not None
+    assert found.most_found < found.balanced == 1.0 < found.few_alarms
+    fresh = np.random.default_rng(6).lognormal(-0.5, 0.2, 100_000)
+    fresh /= np.exp(-0.5 + 0.2 * 2.326)  # the 99th percentile of those scores
+    for limit, share in ((found.few_alarms, 0.001), (1.0, 0.01), (found.most_found, 0.1)):
+        assert (fresh >= limit).mean() == pytest.approx(share, rel=0.35)
+    assert presets(replace(many, test={})) == found
+
+
+def test_without_held_out_scores_there_are_no_presets() -> None:
+    assert presets(replace(METADATA, calibration={})) is None

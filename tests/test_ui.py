@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from defect import catalogue
-from defect.inspector import Inspector
 from defect.ui import words
 from defect.ui.batch_work import inspect_files
 from defect.ui.kept import Kept
@@ -90,16 +88,7 @@ def test_the_catalogue_lists_what_there_is() -> None:
 
 
 def test_a_name_from_outside_is_escaped() -> None:
-    inspect: Inspector = catalogue.inspector("cae", "rendered_cap")
-    result = replace(inspect(CAP[0]), notes=("<img src=x onerror=alert(1)>",))
-    assert "<img" not in words.verdict(result)
     assert "<script" not in words.problem("<script>")
-
-
-@pytest.mark.parametrize(("limit", "side"), [(0.3, "first"), (1.0, ""), (3.0, "last")])
-def test_the_gauge_s_label_stays_inside(limit: float, side: str) -> None:
-    inspect: Inspector = catalogue.inspector("cae", "rendered_cap")
-    assert f'class="tick {side}"' in words.verdict(inspect(CAP[0]).at(limit))
 
 
 def test_an_inspection_of_a_phone_photo_keeps_little(tmp_path: Path) -> None:

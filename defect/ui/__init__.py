@@ -10,11 +10,7 @@ from defect.ui.endpoints import endpoints
 from defect.ui.inspect_tab import inspect_tab
 from defect.ui.results_tab import results_tab
 from defect.ui.steel_tab import steel_tab
-
-MASTHEAD = """
-# Defect detection
-Autoencoders that only ever saw good parts show where a photo differs from them.
-"""
+from defect.ui.texts import label
 
 
 def build_demo() -> gr.Blocks:
@@ -25,16 +21,17 @@ def build_demo() -> gr.Blocks:
     """
     # Uploads and results are removed an hour after their last use.
     with gr.Blocks(title="Defect detection", delete_cache=(600, 3600)) as demo:
-        gr.Markdown(MASTHEAD, elem_id="masthead")
-        with gr.Tab("Inspect", id="inspect"):
-            inspect_tab()
-        with gr.Tab("Steel surface", id="steel"):
-            steel_tab()
-        with gr.Tab("Batch", id="batch"):
-            batch_tab()
-        with gr.Tab("Results", id="results") as results:
-            results_tab(results)
-        with gr.Tab("API", id="api") as api:
-            api_tab(api)
+        gr.Markdown(label("masthead"), elem_id="masthead")
+        with gr.Tabs() as tabs:
+            with gr.Tab(label("tab_inspect"), id="inspect"):
+                inspect_tab(demo, tabs)
+            with gr.Tab(label("tab_steel"), id="steel"):
+                steel_tab()
+            with gr.Tab(label("tab_batch"), id="batch"):
+                batch_tab()
+            with gr.Tab(label("tab_results"), id="results") as results:
+                results_tab(results)
+            with gr.Tab(label("tab_api"), id="api") as api:
+                api_tab(api)
         endpoints()
     return demo

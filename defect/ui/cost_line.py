@@ -10,6 +10,7 @@ from defect import catalogue
 from defect.inspector import DEFAULT_LIMIT
 from defect.threshold_cost import cost
 from defect.ui import words
+from defect.ui.picker import model_of
 from defect.weights import WeightsError
 
 
@@ -33,16 +34,16 @@ def tell_cost(
 ) -> None:
     """Keeps the line true while the slider moves or another model or category is chosen."""
 
-    def of_first_model(name: str, limit: float) -> str:
-        # The picker goes back to the category's first model; the browser may not know yet.
-        return cost_text(catalogue.categories()[name].models[0], name, limit)
+    def of_category(name: str, model: str, limit: float) -> str:
+        # The picker may go to another model of the category; the browser may not know yet.
+        return cost_text(model_of(catalogue.categories()[name], model), name, limit)
 
     quiet: dict[str, Any] = {
         "api_visibility": "private",
         "show_progress": "hidden",
         "trigger_mode": "always_last",
     }
-    category.input(of_first_model, [category, threshold], line, **quiet)
+    category.input(of_category, [category, model, threshold], line, **quiet)
     gr.on(
         [threshold.input, threshold.release, model.input],
         cost_text,

@@ -17,6 +17,8 @@ def photo_input(**options: Any) -> gr.Image:
 
     Gradio opens (and converts) an upload before the app sees it: damaged files become a bare
     error and 16-bit photos turn white. `images.read_photo` does better, so nothing is opened here.
+    Never answer it with `gr.skip()` or an update: Gradio would put an image input of its own in
+    its place.
     """
     image = gr.Image(type="filepath", image_mode=None, **options)
     image.preprocess = _path  # type: ignore[method-assign]

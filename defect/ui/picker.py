@@ -12,6 +12,7 @@ from defect import catalogue
 from defect.catalogue import Category, Example
 from defect.hub import Progress, megabytes
 from defect.networks import MODELS
+from defect.ui.texts import label
 from defect.weights import WeightsError
 
 _TICK = 0.5
@@ -32,7 +33,7 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         category = gr.Dropdown(
             list(catalogue.categories()),
             value=first.name,
-            label="Category",
+            label=label("category"),
             scale=3,
             min_width=110,
             elem_id=f"{prefix}category",
@@ -40,7 +41,7 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         model = gr.Radio(
             _models(first),
             value=first.models[0],
-            label="Model",
+            label=label("model"),
             scale=4,
             min_width=150,
             elem_id=f"{prefix}model",
@@ -48,18 +49,22 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
     text = place_line(first)
     place = gr.HTML(text, visible=bool(text), padding=False, elem_id=f"{prefix}place")
 
-    def choose(name: str) -> tuple[gr.Radio, gr.HTML]:
+    def choose(name: str, wanted: str | None) -> tuple[gr.Radio, gr.HTML]:
         chosen = catalogue.categories()[name]
-        radio = gr.Radio(choices=_models(chosen), value=chosen.models[0])
-        return radio, _shown(place_line(chosen))
+        return model_choice(chosen, wanted), _shown(place_line(chosen))
 
     def fetch(model: str, name: str) -> Iterator[tuple[gr.HTML, gr.Radio]]:
         for text in _fetching(model, name):
             yield _shown(text), gr.skip()
         yield gr.skip(), gr.Radio(choices=_models(catalogue.categories()[name]))
 
+    # This event also comes from a visitor who only passes by with the Tab key: the model stays.
     category.input(
-        choose, category, [model, place], api_visibility="private", show_progress="hidden"
+        choose,
+        [category, model],
+        [model, place],
+        api_visibility="private",
+        show_progress="hidden",
     )
     model.input(
         fetch,
@@ -71,6 +76,16 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         concurrency_id="fetch",
     )
     return category, model
+
+
+def model_of(category: Category, wanted: str | None) -> str:
+    """The model to use: the wanted one if the category has it, or else its recommended one."""
+    return wanted if wanted in category.models else category.models[0]
+
+
+def model_choice(category: Category, wanted: str | None) -> gr.Radio:
+    """The model picker with the category's models, one of them chosen."""
+    return gr.Radio(choices=_models(category), value=model_of(category, wanted))
 
 
 def place_line(category: Category) -> str:
@@ -134,7 +149,7 @@ def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:
     """Examples in a row of four; hidden where there are none."""
     return gr.Gallery(
         gallery_items(examples),
-        label="Examples (rendered)",
+        label=label("examples"),
         show_label=False,
         columns=4,
         height="auto",

@@ -11,7 +11,7 @@ from gradio import route_utils, state_holder
 
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui.batch_style import BATCH_CSS
-from defect.ui.theme import CSS, build_theme
+from defect.ui.theme import appearance
 
 MAX_WAITING = 64
 MAX_UPLOAD = "200mb"
@@ -55,10 +55,11 @@ def queued(demo: gr.Blocks) -> gr.Blocks:
 
 
 def launch_options() -> dict[str, Any]:
-    """For `launch`: looks, limits, and MCP where its extra is installed."""
+    """For `launch`: looks, languages, limits, and MCP where its extra is installed."""
+    looks = appearance()
     return {
-        "theme": build_theme(),
-        "css": CSS + BATCH_CSS,
+        **looks,
+        "css": looks["css"] + BATCH_CSS,
         "max_file_size": MAX_UPLOAD,
         "state_session_capacity": SESSIONS,
         "allowed_paths": [str(EXAMPLES_FOLDER)],

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import gradio as gr
+
+from defect.ui.texts import LANGUAGES
 
 FONT = ["ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
@@ -40,6 +45,13 @@ def build_theme() -> gr.themes.Base:
     )
 
 
+def appearance() -> dict[str, Any]:
+    """Theme, style sheet and languages, as `launch` takes them."""
+    drawn = Path(__file__).with_name("page") / "page.css"
+    css = CSS + drawn.read_text(encoding="utf-8")
+    return {"theme": build_theme(), "css": css, "i18n": LANGUAGES}
+
+
 CSS = """
 .gradio-container {width: 100%; max-width: 1240px !important; margin: 0 auto !important;}
 #masthead h1 {font-size: 1.55rem; margin: .4rem 0 .1rem; letter-spacing: -.01em;}
@@ -69,14 +81,6 @@ CSS = """
 
 .gauge .tick.first span {transform: none; left: 0;}
 .gauge .tick.last span {transform: none; right: 0;}
-
-.legend {display: flex; align-items: center; gap: 8px; font-size: .78rem; flex-wrap: wrap;
-  color: var(--body-text-color-subdued); padding: 0 2px;}
-.legend span {white-space: nowrap;}
-.legend .scale {display: inline-flex; align-items: center; gap: 6px;}
-.legend .bar {width: 110px; height: 10px; border-radius: 5px; border: 1px solid
-  var(--border-color-primary); background: linear-gradient(90deg, transparent 0%,
-  rgb(255 170 0 / .6) 29%, rgb(235 60 20 / .8) 57%, rgb(150 0 60 / .95) 100%);}
 
 .bars {display: grid; gap: 9px;}
 .bars .row {display: grid; grid-template-columns: 8.6rem 1fr 3.9rem; gap: 10px;
@@ -129,7 +133,7 @@ CSS = """
 #scorecard [role=gridcell] {font-variant-numeric: tabular-nums;}
 #results-rebuilt .grid-wrap {min-height: 0; height: auto !important; overflow: visible;}
 #results-rebuilt .thumbnail-item {aspect-ratio: 520 / 256;}
-footer {opacity: .75;}
+footer button {color: var(--body-text-color-subdued) !important;}
 gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .main > .wrap,
 .gradio-container main.contain {min-width: 0; max-width: 100%;}
 .gradio-container .row > *, .gradio-container .column > *, .gradio-container .form > * {
@@ -141,9 +145,9 @@ gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .ma
 #batch-table {max-width: 100%; overflow-x: auto;}
 #examples .grid-container, #steel-examples .grid-container {
   grid-template-columns: repeat(4, minmax(0, 1fr)) !important;}
-#photo img, #overlay img, #steel-photo img, #steel-cam img {
+#photo img, #steel-photo img, #steel-cam img {
   object-fit: contain !important; width: 100%; height: 100%;}
-#verdict, #steel-verdict, #steel-bars, .html-container {padding: 0 !important;}
+#steel-verdict, #steel-bars, .html-container {padding: 0 !important;}
 @media (max-width: 640px) {
   .numbers table th, .numbers table td {padding-inline: 7px !important;}
   .main.fillable {padding: 12px !important;}

@@ -6,13 +6,8 @@ from html import escape
 
 from defect.catalogue import Category
 from defect.classifier import Classification
-from defect.inspector import Inspection
-from defect.report import describe
 from defect.threshold_cost import Cost
 from defect.weights import Metadata, WeightsSource
-
-GAUGE_END = 3.0
-"""Multiple of the normal limit at the gauge's right end."""
 
 
 def waiting(text: str) -> str:
@@ -23,28 +18,6 @@ def waiting(text: str) -> str:
 def problem(text: str) -> str:
     """The verdict card for something that went wrong."""
     return _card("problem", "Not inspected", text)
-
-
-def verdict(inspection: Inspection) -> str:
-    """The verdict card of an inspection, with its score against the limit."""
-    kind, word = ("bad", "Defective") if inspection.defective else ("good", "Looks normal")
-    fill = 100 * min(inspection.score / GAUGE_END, 1)
-    tick = 100 * min(inspection.limit / GAUGE_END, 1)
-    usual = inspection.limit == 1
-    label = "normal limit" if usual else f"threshold {inspection.limit:.2f} ×"
-    gauge = (
-        f'<div class="gauge" role="img" aria-label="Score {inspection.score:.2f}, threshold '
-        f'{inspection.limit:.2f} times the normal limit">'
-        f'<div class="fill" style="width:{fill:.1f}%"></div>'
-        f'<div class="tick {_side(tick)}" style="left:{tick:.1f}%"><span>{label}</span></div></div>'
-    )
-    numbers = (
-        f"Score <b>{inspection.score:.2f}</b> · threshold {inspection.limit:.2f} · thesis score "
-        f"{inspection.thesis_score:.4f} (normal up to {inspection.thesis_limit:.4f})"
-    )
-    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in inspection.notes)
-    rest = f'{gauge}<div class="note">{numbers}</div>{notes}'
-    return _card(kind, word, describe(inspection), rest)
 
 
 def probabilities(result: Classification) -> str:
@@ -136,18 +109,7 @@ def _of_hundred(count: int, total: int, what: str) -> str:
     """Such as `about 2 of 100 good parts are`; all and none are never rounded to."""
     if count in (0, total):
         return f"{'all' if count else 'none of the'} {total} {what} are"
-    return f"about {min(max(round(100 * count / total), 1), 99)} of 100 {what} are"
-
-
-LEGEND = (
-    '<div class="legend"><span>Multiples of the normal limit:</span><span class="scale">0.6'
-    '<span class="bar"></span>2.0</span><span>White line: over the threshold</span></div>'
-)
-
-
-def _side(tick: float) -> str:
-    """Keeps the tick's label inside the card."""
-    return "last" if tick > 78 else "first" if tick < 22 else ""
+    return f"about {min(max((200 * count + total) // (2 * total), 1), 99)} of 100 {what} are"
 
 
 def _card(kind: str, word: str, text: str, rest: str = "") -> str:

@@ -1,93 +1,18 @@
-"""What a visitor does, in a real browser."""
+"""What a visitor does in the tabs beside Inspect, in a real browser."""
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.steps import move_slider, pick_example
 from tests.conftest import EXAMPLES
 
 pytestmark = pytest.mark.browser
-
-
-def pick_example(page: Page, number: int) -> None:
-    page.locator("#examples button.thumbnail-item").nth(number).click()
-
-
-def move_slider(page: Page, element: str, value: float) -> None:
-    box = page.locator(f"#{element} input[type=number]")
-    box.fill(str(value))
-    box.press("Enter")
-    box.blur()
-
-
-def image_of(page: Page, element: str) -> str:
-    source = page.locator(f"#{element} img").first.get_attribute("src")
-    assert source
-    return source
-
-
-def test_an_example_a_verdict_and_a_threshold_that_moves(page: Page) -> None:
-    verdict = page.locator("#verdict")
-    expect(verdict).to_contain_text("No photo yet")
-    pick_example(page, 1)
-    expect(verdict).to_contain_text("Defective")
-    expect(verdict).to_contain_text("× the normal limit")
-    page.locator("#overlay img").wait_for()
-    for shown in ("reconstruction", "error-map"):
-        page.locator(f"#{shown} img").wait_for()
-    before, rebuilt = image_of(page, "overlay"), image_of(page, "reconstruction")
-    score = re.search(r"Score ([\d.]+)", verdict.inner_text())
-    assert score is not None
-
-    move_slider(page, "threshold", 3)
-    expect(verdict).to_contain_text("threshold 3.00")
-    expect(page.locator("#overlay img")).not_to_have_attribute("src", before)
-    # The score is the photo's and stays; no network ran, so the reconstruction stays too.
-    assert f"Score {score.group(1)}" in verdict.inner_text()
-    assert image_of(page, "reconstruction") == rebuilt
-    page.locator("#threshold input[type=range]").press("ArrowLeft")
-    expect(verdict).to_contain_text("threshold 2.99")
-
-
-def test_a_good_part_looks_normal_until_the_threshold_is_too_low(page: Page) -> None:
-    pick_example(page, 0)
-    expect(page.locator("#verdict")).to_contain_text("Looks normal")
-    move_slider(page, "threshold", 0.3)
-    expect(page.locator("#verdict")).to_contain_text("Defective")
-
-
-def test_another_model_looks_again_and_another_category_starts_anew(page: Page) -> None:
-    pick_example(page, 1)
-    verdict = page.locator("#verdict")
-    expect(verdict).to_contain_text("Defective")
-    first = verdict.inner_text()
-    page.locator("#model").get_by_text("CAE").click()
-    expect(verdict).not_to_have_text(first)
-    expect(verdict).to_contain_text("Score")
-
-    page.locator("#category input").click()
-    page.get_by_role("option", name="bottle").click()
-    expect(verdict).to_contain_text("No photo yet")
-    expect(page.get_by_text("bottle expects the mouth of a bottle")).to_be_visible()
-    expect(page.locator("#examples")).not_to_be_visible()
-    page.get_by_text("Where these weights come from").first.click()
-    expect(page.locator("#origin")).to_contain_text("MVTec AD")
-
-
-def test_an_uploaded_photo_and_one_that_is_none(page: Page, tmp_path: Path) -> None:
-    page.locator("#photo input[type=file]").set_input_files(EXAMPLES / "rendered_cap/chip.jpg")
-    expect(page.locator("#verdict")).to_contain_text("Defective")
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\nbut no more")
-    page.get_by_label("Clear").or_(page.get_by_label("Remove Image")).first.click()
-    page.locator("#photo input[type=file]").set_input_files(tmp_path / "torn.png")
-    expect(page.locator("#verdict")).to_contain_text("Not inspected")
-    expect(page.locator("#verdict")).to_contain_text("not a picture this program reads")
 
 
 def test_steel(page: Page) -> None:
@@ -128,16 +53,11 @@ def test_a_batch_and_its_csv(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#batch-summary")).to_contain_text("3 of 3")
 
 
-def test_the_threshold_says_what_it_costs(page: Page) -> None:
-    cost = page.locator("#cost")
-    expect(cost).to_contain_text("photos of good parts")
-    before = cost.inner_text()
-    move_slider(page, "threshold", 0.3)  # no photo is needed
-    expect(cost).not_to_have_text(before)
-    expect(cost).to_contain_text(re.compile(r"good parts are stopped"))
+def test_the_batch_s_threshold_says_what_it_costs(page: Page) -> None:
     page.get_by_role("tab", name="Batch").click()
     cost = page.locator("#batch-cost")
-    expect(cost).to_have_text(before)
+    expect(cost).to_contain_text("photos of good parts")
+    before = cost.inner_text()
     move_slider(page, "batch-threshold", 0.3)
     expect(cost).not_to_have_text(before)
 
@@ -198,7 +118,7 @@ def test_the_numbers_can_be_had(page: Page, tmp_path: Path) -> None:
 )
 def test_nothing_runs_off_the_side(page: Page) -> None:
     pick_example(page, 1)
-    page.locator("#overlay img").wait_for()
+    page.locator("#canvas").wait_for()
     width = page.viewport_size["width"] if page.viewport_size else 0
     for tab in ("Inspect", "Steel surface", "Batch", "Results"):
         page.get_by_role("tab", name=tab).click()
