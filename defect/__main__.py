@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "model",
         choices=["cae", "vae", "dae", "cnn", "encoder", "all"],
-        help="encoder: what every dae starts from; all: every model on every category, also "
+        help="encoder: what a dae starts from; all: every model on every category, also "
         "measured; what is done is left out",
     )
     train.add_argument(

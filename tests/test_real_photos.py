@@ -11,26 +11,29 @@ from defect import load
 from defect.datasets import mvtec, neu
 from defect.datasets.samples import load_images, load_masks
 from defect.evaluation.metrics import image_metrics, pixel_metrics
+from defect.networks import MODELS
 from defect.overlay import SCALE_START
 from defect.training.autoencoder import split
 from defect.weights import WEIGHTS_FOLDER, read_index, read_metadata
 
 pytestmark = pytest.mark.slow
 REAL = [
-    (entry.model, entry.category) for entry in read_index() if entry.category in mvtec.CATEGORIES
+    (entry.model, entry.category)
+    for entry in read_index()
+    if entry.category in mvtec.CATEGORIES and entry.model in MODELS
 ]
 
 
 @pytest.mark.parametrize(("model", "category"), REAL)
 def test_held_out_good_photos_stay_calm(real_data: Path, model: str, category: str) -> None:
-    """The held-out split, and the test photos called good: at most 5 % over the limit."""
+    """At most 5 % of the held-out split over the limit, at most 10 % of the good test photos."""
     inspect = load(model, category)  # type: ignore[call-overload]
     images = load_images(mvtec.train_samples(real_data / "mvtec", category))
     held_out = list(split(images, inspect.metadata.training.seed)[1])
     good = [s.path for s in mvtec.test_samples(real_data / "mvtec", category) if not s.defective]
-    for photos in (held_out, good):
+    for photos, most in ((held_out, 0.05), (good, 0.1)):
         results = inspect(photos)
-        assert np.mean([result.defective for result in results]) <= 0.05
+        assert np.mean([result.defective for result in results]) <= most
         # Calm: of most good photos nearly nothing is coloured at all.
         coloured = [(result.anomaly_map > SCALE_START).mean() for result in results]
         assert np.median(coloured) < 0.05
