@@ -46,6 +46,7 @@ BATCH_CSS = """
 #api-endpoints :is(table, tr, th, td) {border-color: var(--border-color-primary) !important;}
 #api-endpoints td {vertical-align: top;}
 @media (max-width: 640px) {
+  #api-endpoints table {min-width: 540px;}
   #api-endpoints :is(th, td) {padding: 6px 8px;}
   #steel-batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
 }

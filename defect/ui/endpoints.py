@@ -47,8 +47,7 @@ def predict_autoencoder(
         photo: the photo, showing the category's product framed as the category expects
         model: cae, vae or dae; which there are for a category, the models endpoint lists
         category: the product, such as bottle; the models endpoint lists what each expects
-        threshold: scores from here on are called defective; 1.0 is the normal limit, which 99 of
-            100 good parts stay under
+        threshold: scores from here on are called defective; 1.0 is the normal limit
     """
     try:
         result = catalogue.inspector(model, category)(_given(photo)).at(threshold)
