@@ -78,7 +78,7 @@ def test_score_is_the_map_and_verdict_is_the_mask(inspect: Inspector) -> None:
 
 
 def test_a_threshold_runs_no_network(inspect: Inspector, looks: list[int]) -> None:
-    result = inspect(CHIP)
+    result = inspect(GOOD)
     assert looks == [1]
     for limit in np.linspace(0.3, 3, 10):
         result.at(float(limit))
@@ -106,7 +106,8 @@ def test_path_bytes_picture_and_array_agree(inspect: Inspector) -> None:
 def test_a_list_is_looked_at_in_batches(inspect: Inspector, looks: list[int]) -> None:
     names = [GOOD, CHIP] * 10
     results = inspect([str(name) for name in names])
-    assert looks == [BATCH, 20 - BATCH]
+    # The chipped caps are lighter than usual and looked at again in the usual light.
+    assert looks == [BATCH, BATCH // 2, 20 - BATCH, (20 - BATCH) // 2]
     assert [result.name for result in results] == [name.name for name in names]
     alone = inspect(CHIP)
     assert results[1].score == pytest.approx(alone.score, rel=1e-3)
