@@ -28,7 +28,7 @@ from defect.weights import (
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
-MODEL_BYTES = 320 * 1024**2
+MODEL_BYTES = 256 * 1024**2
 """Of loaded models kept: a VAE takes 110 MB, a CAE 11 MB."""
 _MODELS: ModelCache[Inspector | SteelClassifier] = ModelCache(MODEL_BYTES)
 _PREFERRED = ("dae", "cae", "vae")

@@ -19,7 +19,7 @@ MAX_UPLOAD = "200mb"
 BUSY = "Many photos are waiting already. Try again in a few seconds."
 
 
-SESSIONS = 1000
+SESSIONS = 500
 """Visitors and calls remembered; each takes about 15 kB, and a call is a visitor of its own."""
 
 
