@@ -44,7 +44,7 @@ def test_linked_files_exist() -> None:
 
 
 def test_the_api_s_examples_are_the_app_s_own() -> None:
-    for name, _, code in examples():
+    for name, code in examples():
         assert f"```{'bash' if name == 'curl' else name.lower()}\n{code}\n```" in README, name
 
 

@@ -54,15 +54,15 @@ _TO_THE_PAGE_S_OWN = (
 )
 
 
-def examples(url: str = _HERE) -> list[tuple[str, str, str]]:
-    """(name, language for colouring, code) of each example, for an app at this address."""
+def examples(url: str = _HERE) -> list[tuple[str, str]]:
+    """(name, code) of each example, for an app at this address."""
     first = catalogue.default_category()
     photo = str(first.examples[-1].path.name) if first.examples else "photo.jpg"
     values = {"url": url, "photo": photo, "model": first.models[0], "category": first.name}
     return [
-        ("Python", "python", PYTHON.strip().format(**values)),
-        ("JavaScript", "javascript", JAVASCRIPT.strip().format(**values)),
-        ("curl", "shell", CURL.strip().format(**values)),
+        ("Python", PYTHON.strip().format(**values)),
+        ("JavaScript", JAVASCRIPT.strip().format(**values)),
+        ("curl", CURL.strip().format(**values)),
     ]
 
 
@@ -76,12 +76,12 @@ def api_tab(tab: gr.Tab) -> None:
     )
     gr.Markdown(_ENDPOINTS, elem_id="api-endpoints")
     codes = []
-    for name, language, code in examples():
+    for name, code in examples():
         with gr.Tab(name):
             codes.append(
                 gr.Code(
                     code,
-                    language=language,  # type: ignore[arg-type]
+                    language=None,  # its colours have too little contrast on a light page
                     interactive=False,
                     label=f"{name} example",
                     lines=4,

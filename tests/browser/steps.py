@@ -8,6 +8,15 @@ from contextlib import contextmanager
 from playwright.sync_api import Page, expect
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Opens a tab by its name; on a phone most of them are in the menu beside the first."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if tab.count() == 0:
+        page.get_by_label("More tabs").click()
+        tab = page.locator(".overflow-dropdown button").get_by_text(name, exact=True)
+    tab.first.click()
+
+
 def pick_example(page: Page, number: int) -> None:
     page.locator("#examples button.thumbnail-item").nth(number).click()
 
