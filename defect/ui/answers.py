@@ -69,6 +69,10 @@ class Compared:
 class Steel:
     """One steel surface, classified."""
 
+    known: Annotated[bool, Field(description="false: not one of these six")]
+    novelty: Annotated[
+        float | None, Field(description="how unlike all six; over 1 is not one of them")
+    ]
     label: Annotated[str, Field(description="the likeliest of the six classes")]
     confidence: Annotated[float, Field(description="its probability, 0 to 1")]
     margin: Annotated[float, Field(description="its lead over the second likeliest, 0 to 1")]
@@ -157,12 +161,13 @@ def inspected(result: Inspection) -> dict[str, Any]:
 
 def steel(result: Classification) -> dict[str, Any]:
     """A classification as `Steel`."""
-    first, second = sorted(result.probabilities.values(), reverse=True)[:2]
     return asdict(
         Steel(
+            known=result.known,
+            novelty=result.novelty,
             label=result.label,
             confidence=result.confidence,
-            margin=first - second,
+            margin=result.margin,
             probabilities=result.probabilities,
             notes=list(result.notes),
             weights=Weights(**asdict(result.weights)),

@@ -46,10 +46,9 @@ def steel_verdict(result: Classification) -> str:
         if result.confidence >= 0.95
         else ("Likely" if result.confidence >= 0.7 else "Unsure")
     )
-    second = sorted(result.probabilities, key=result.probabilities.__getitem__)[-2]
     text = (
         f"{sure}, among these six ({_percent(result.confidence)}), "
-        f"{100 * result.margin:.0f} points before {second}."
+        f"{100 * result.margin:.0f} points before {result.second}."
     )
     return _card("", result.label, text, notes)
 
