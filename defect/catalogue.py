@@ -11,7 +11,8 @@ from defect import load
 from defect.classifier import SteelClassifier
 from defect.datasets import synthetic
 from defect.inspector import Inspector
-from defect.networks import MODELS
+from defect.networks import DETECTORS
+from defect.taught import MemoryInspector
 from defect.weights import (
     WEIGHTS_FOLDER,
     Metadata,
@@ -27,7 +28,7 @@ STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
 _LOADING = threading.Lock()
 """Held while weights are looked up, so that two visitors do not load the same file twice."""
-_PREFERRED = ("dae", "cae", "vae")
+_PREFERRED = ("dae", "cae", "vae", "memory")
 
 EXPECTED = {
     "bottle": "the mouth of a bottle from straight above, filling the photo, on a bright ground",
@@ -83,7 +84,7 @@ def categories() -> dict[str, Category]:
     """
     models: dict[str, set[str]] = {}
     for entry in read_index():
-        if entry.model in MODELS:
+        if entry.model in DETECTORS:
             models.setdefault(entry.category, set()).add(entry.model)
     names = sorted(models, key=lambda name: (name not in synthetic.CATEGORIES, name))
     return {
@@ -118,15 +119,15 @@ def steel_examples() -> tuple[Example, ...]:
     return _examples(STEEL_EXAMPLES)
 
 
-def inspector(model: str, category: str) -> Inspector:
+def inspector(model: str, category: str) -> Inspector | MemoryInspector:
     """A loaded inspector, kept for the next photo.
 
     Raises:
         NotAvailable: an unknown model or category, or no weights for the two together.
         WeightsError: the weights file must not be used.
     """
-    if model not in MODELS:
-        raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(MODELS)}.')
+    if model not in DETECTORS:
+        raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(DETECTORS)}.')
     if category not in categories():
         raise NotAvailable(
             f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
@@ -165,7 +166,7 @@ def _loaded_classifier() -> SteelClassifier:
 
 # Names are checked before they get here, and the number kept is bounded: a VAE takes 100 MB.
 @lru_cache(maxsize=8)
-def _loaded(model: str, category: str) -> Inspector:
+def _loaded(model: str, category: str) -> Inspector | MemoryInspector:
     return load(model, category)  # type: ignore[call-overload]  # checked above
 
 

@@ -97,7 +97,7 @@ def inspect_tab() -> None:
             words.verdict(inspection),
             _overlay(inspection),
             inspection.reconstruction,
-            draw_error(inspection.error_map),
+            None if inspection.error_map is None else draw_error(inspection.error_map),
         )
 
     def judge(
