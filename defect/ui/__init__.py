@@ -1,4 +1,4 @@
-"""The web app: four tabs and the endpoints for programs."""
+"""The web app: five tabs and the endpoints for programs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import gradio as gr
 from defect.ui.batch_tab import batch_tab
 from defect.ui.endpoints import endpoints
 from defect.ui.inspect_tab import inspect_tab
+from defect.ui.product_endpoints import product_endpoints
+from defect.ui.product_tab import product_tab
 from defect.ui.results_tab import results_tab
 from defect.ui.steel_tab import steel_tab
 
@@ -31,7 +33,10 @@ def build_demo() -> gr.Blocks:
             steel_tab()
         with gr.Tab("Batch", id="batch"):
             batch_tab()
+        with gr.Tab("Your product", id="product"):
+            product_tab(demo)
         with gr.Tab("Results", id="results") as results:
             results_tab(results)
         endpoints()
+        product_endpoints()
     return demo
