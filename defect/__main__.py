@@ -13,10 +13,10 @@ from defect.datasets.samples import DataError
 from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index
 
 if TYPE_CHECKING:
-    from defect.networks import ModelName
     from defect.training.autoencoder import Recipe
 
 _AUTOENCODERS = ["cae", "vae", "dae"]
+_DETECTORS = [*_AUTOENCODERS, "memory"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,8 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model, calibrate it and save its weights")
     train.add_argument(
         "model",
-        choices=["cae", "vae", "dae", "cnn", "encoder", "all"],
-        help="encoder: what every dae starts from; all: every model on every category, also "
+        choices=[*_DETECTORS, "cnn", "encoder", "extractor", "all"],
+        help="memory: taught, not trained; encoder: what every dae starts from; extractor: what "
+        "every memory looks through; all: every model on every category, also "
         "measured; what is done is left out",
     )
     train.add_argument(
@@ -53,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folders in --data; none for cnn; none for all means every one",
     )
     train.add_argument(
-        "--models", nargs="+", choices=_AUTOENCODERS, help="with all: only these", default=None
+        "--models", nargs="+", choices=_DETECTORS, help="with all: only these", default=None
     )
     train.add_argument(
         "--again", action="store_true", help="with all: train also what there are weights for"
@@ -62,9 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         "--teacher",
         type=Path,
         metavar="FILE",
-        help="with encoder: SqueezeNet 1.1's ImageNet weights as safetensors",
+        help="with encoder and extractor: SqueezeNet 1.1's ImageNet weights as safetensors",
     )
-    train.add_argument("--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder")
+    train.add_argument(
+        "--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder, 24 for extractor"
+    )
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     _add_data(train)
     _add_weights(train)
@@ -75,8 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument(
         "model",
-        choices=[*_AUTOENCODERS, "cnn", "all"],
-        help="all: every autoencoder there are weights and test photos for",
+        choices=[*_DETECTORS, "cnn", "all"],
+        help="all: every detector there are weights and test photos for",
     )
     evaluate.add_argument(
         "categories", nargs="*", metavar="CATEGORY", help="none for cnn; none for all: every one"
@@ -102,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     transfer.set_defaults(run=_transfer)
 
     inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
-    inspect.add_argument("model", choices=_AUTOENCODERS)
+    inspect.add_argument("model", choices=_DETECTORS)
     inspect.add_argument("category")
     inspect.add_argument(
         "photos", nargs="+", type=Path, metavar="PHOTO", help="files, folders or ZIP archives"
@@ -183,21 +186,32 @@ def _data(options: argparse.Namespace) -> Path:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from defect.training import encoder, run, steel
+    from defect.training import encoder, extractor, memories, run, steel
     from defect.training.autoencoder import Recipe
 
     data = _data(options)
-    if (options.model == "encoder") != (options.teacher is not None):
-        raise DataError("`train encoder` and --teacher FILE go together.")
+    pupil = options.model in ("encoder", "extractor")
+    if pupil != (options.teacher is not None):
+        raise DataError("`train encoder` or `train extractor`, and --teacher FILE, go together.")
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
     if options.model == "all":
         return _train_all(options, data, Recipe(**chosen))
     if options.models or options.again:
         raise DataError("--models and --again go with `train all`.")
-    if options.model in ("cnn", "encoder") and options.categories:
+    if (pupil or options.model == "cnn") and options.categories:
         raise DataError(f"There are no categories for `train {options.model}`; leave them out.")
     if options.model == "encoder":
         entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
+    elif options.model == "extractor":
+        runs = run.RUNS_FOLDER
+        entries = [
+            extractor.train_and_save(data, options.teacher, options.weights, **chosen, runs=runs)
+        ]
+    elif options.model == "memory" and options.categories:
+        entries = [
+            memories.teach_and_save(name, data, options.weights, options.seed)
+            for name in options.categories
+        ]
     elif options.model == "cnn":
         recipe = steel.SteelRecipe(**chosen)
         entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
@@ -214,10 +228,13 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
-    from defect.networks import MODELS
+    from defect.networks import DETECTORS, MODELS
+    from defect.taught import EXTRACTOR
     from defect.training import grid
 
-    models: list[ModelName] = options.models or [*MODELS]
+    listed = {(entry.model, entry.category) for entry in read_index(options.weights)}
+    # Without an extractor nothing can be taught.
+    models = options.models or [*(DETECTORS if EXTRACTOR in listed else MODELS)]
     jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
     print(grid.describe(jobs, recipe.epochs))
     return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1

@@ -6,6 +6,9 @@ from html import escape
 
 from defect.catalogue import Category
 from defect.classifier import Classification
+from defect.inspector import Inspection
+from defect.networks import MEMORY
+from defect.report import describe
 from defect.threshold_cost import Cost
 from defect.weights import Metadata, WeightsSource
 
@@ -18,6 +21,30 @@ def waiting(text: str) -> str:
 def problem(text: str) -> str:
     """The verdict card for something that went wrong."""
     return _card("problem", "Not inspected", text)
+
+
+def verdict(inspection: Inspection) -> str:
+    """The verdict card of an inspection, with its score against the limit."""
+    kind, word = ("bad", "Defective") if inspection.defective else ("good", "Looks normal")
+    fill = 100 * min(inspection.score / GAUGE_END, 1)
+    tick = 100 * min(inspection.limit / GAUGE_END, 1)
+    usual = inspection.limit == 1
+    label = "normal limit" if usual else f"threshold {inspection.limit:.2f} ×"
+    gauge = (
+        f'<div class="gauge" role="img" aria-label="Score {inspection.score:.2f}, threshold '
+        f'{inspection.limit:.2f} times the normal limit">'
+        f'<div class="fill" style="width:{fill:.1f}%"></div>'
+        f'<div class="tick {_side(tick)}" style="left:{tick:.1f}%"><span>{label}</span></div></div>'
+    )
+    numbers = f"Score <b>{inspection.score:.2f}</b> · threshold {inspection.limit:.2f}"
+    if inspection.thesis_score is not None:
+        numbers += (
+            f" · thesis score {inspection.thesis_score:.4f} "
+            f"(normal up to {inspection.thesis_limit:.4f})"
+        )
+    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in inspection.notes)
+    rest = f'{gauge}<div class="note">{numbers}</div>{notes}'
+    return _card(kind, word, describe(inspection), rest)
 
 
 def probabilities(result: Classification) -> str:
@@ -68,9 +95,13 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
         f"**{source.file}** ({source.source}, {source.size / 1e6:.1f} MB), sha256 "
         f"`{source.sha256[:16]}…`",
         f"Trained on {metadata.dataset} ({metadata.licence}): {training.images_fit} normal photos, "
-        f"{training.images_held_out} held out; epoch {training.best_epoch} of "
-        f"{training.epochs_run} kept; learning rate {training.learning_rate:g}, seed "
-        f"{training.seed}; corruption: {training.corruption}.",
+        + (
+            f"each judged by the others; taught in {training.seconds:.0f} s, no training epochs."
+            if metadata.model == MEMORY
+            else f"{training.images_held_out} held out; epoch {training.best_epoch} of "
+            f"{training.epochs_run} kept; learning rate {training.learning_rate:g}, seed "
+            f"{training.seed}; corruption: {training.corruption}."
+        ),
     ]
     image = metadata.test.get("image", {})
     if image.get("auroc", {}).get("value") is not None:
@@ -78,7 +109,8 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
         thesis = metadata.test.get("thesis_image", {}).get("auroc", {}).get("value")
         lines.append(
             f"On {image['normal']} normal and {image['defective']} defective test photos: image "
-            f"AUROC {image['auroc']['value']:.3f} (thesis score: {thesis:.3f})"
+            f"AUROC {image['auroc']['value']:.3f}"
+            + (f" (thesis score: {thesis:.3f})" if thesis is not None else "")
             + (f", pixel AUROC {pixel:.3f}" if pixel is not None else "")
             + f"; {100 * image['false_alarm_rate']:.0f} % false alarms and "
             f"{100 * image['detection_rate']:.0f} % of defects found at the default threshold."
