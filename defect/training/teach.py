@@ -250,7 +250,7 @@ def _patches(
 ) -> tuple[Tensor, np.ndarray]:
     """(P×40, owners): half of the patches at random, half those farthest from the first half."""
     photos = np.arange(len(own))
-    if len(own) > 1 and len(own) * own.shape[1] < PATCHES:
+    if 1 < len(own) < _COPIES_UP_TO:
         own, photos = torch.cat([own, jittered]), np.concatenate([photos, copied])
     every = own.flatten(0, 1)
     owners = np.repeat(photos, own.shape[1])
