@@ -42,9 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "model",
         choices=[*_DETECTORS, "cnn", "encoder", "extractor", "all"],
-        help="memory: taught, not trained; encoder: what every dae starts from; extractor: what "
-        "every memory looks through; all: every model on every category, also "
-        "measured; what is done is left out",
+        help="encoder: what a dae starts from; extractor: what a memory looks through; all: every "
+        "model on every category, also measured; what is done is left out",
     )
     train.add_argument(
         "categories",
@@ -184,15 +183,10 @@ def _train(options: argparse.Namespace) -> int:
     if options.model == "encoder":
         entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
     elif options.model == "extractor":
-        runs = run.RUNS_FOLDER
-        entries = [
-            extractor.train_and_save(data, options.teacher, options.weights, **chosen, runs=runs)
-        ]
+        entries = [extractor.train_and_save(data, options.teacher, options.weights, **chosen)]
     elif options.model == "memory" and options.categories:
-        entries = [
-            memories.teach_and_save(name, data, options.weights, options.seed)
-            for name in options.categories
-        ]
+        teach, names = memories.teach_and_save, options.categories
+        entries = [teach(name, data, options.weights, options.seed) for name in names]
     elif options.model == "cnn":
         recipe = steel.SteelRecipe(**chosen)
         entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]

@@ -97,7 +97,7 @@ def teach(
         {"mean": place.mean, "bank": bank, "whitening": normal.fold_triangles(place.whitening)}
     )
 
-    judged = [(own, np.arange(n))] if n > 1 else []
+    judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
     if n < _FEW:
         judged.append((jittered, copied))
     good_items = torch.cat([items for items, _ in judged])
@@ -110,7 +110,7 @@ def teach(
     good_scaled = [view / limit for view, limit in zip(good, limits, strict=True)]
     bad_scaled = [view / limit for view, limit in zip(bad, limits, strict=True)]
     share = _best_share(good_scaled, bad_scaled)
-    found = scores(normal.combine(*good_scaled, share))
+    found = scores(normal.combine(good_scaled[0], good_scaled[1], share))
     limit = normal_limit(found.tolist())
     relative = (found / limit).numpy()
     memory = Memory(
@@ -280,8 +280,8 @@ def _best_share(good: list[Tensor], bad: list[Tensor]) -> float:
     """The place view's part at which planted defects stand out most from good photos."""
     merits = []
     for share in SHARES:
-        calm = scores(normal.combine(*good, share)).log()
-        found = scores(normal.combine(*bad, share)).log()
+        calm = scores(normal.combine(good[0], good[1], share)).log()
+        found = scores(normal.combine(bad[0], bad[1], share)).log()
         ranked = (found.unsqueeze(1) > calm).float().mean()
         # Where both shares rank alike, the wider gap decides.
         gap = (found.median() - calm.median()) / calm.std(unbiased=False).clamp_min(0.02)

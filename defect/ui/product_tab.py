@@ -147,7 +147,7 @@ def product_tab(demo: gr.Blocks) -> None:
 
     def restore(path: str | None, old: str | None, request: gr.Request) -> tuple[Any, ...]:
         if path is None:
-            return (gr.skip(),) * len(shown)  # type: ignore[return-value]
+            return (gr.skip(),) * len(shown)
         try:
             product = load_product(uploaded(path))
         except WeightsError as error:
@@ -167,7 +167,7 @@ def product_tab(demo: gr.Blocks) -> None:
     def judge(looked: str | None, limit: float) -> tuple[Any, ...]:
         inspection = _LOOKS.get(looked)
         if inspection is None:
-            return gr.skip(), gr.skip()  # type: ignore[return-value]
+            return gr.skip(), gr.skip()
         inspection = inspection.at(limit)
         return words.verdict(inspection), _overlay(inspection)
 
