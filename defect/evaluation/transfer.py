@@ -84,7 +84,7 @@ def transfer_means(results: Sequence[Transfer]) -> list[str]:
         thesis = [result.thesis for result in chosen if result.thesis is not None]
         if chosen:
             ours = _mean(result.calibrated for result in chosen)
-            line = f"{model:7}mean of {len(chosen):<10}image AUROC {ours}"
+            line = f"{model + ' ':4}mean of {len(chosen):<10}image AUROC {ours}"
             lines.append(line + (f"  thesis score {_mean(thesis)}" if thesis else ""))
     return lines
 
@@ -97,7 +97,7 @@ def transfer_line(result: Transfer) -> str:
     """One line: image AUROC with its interval, and the mean squared error's beside it."""
     ours = result.calibrated.auroc
     line = (
-        f"{result.model:7}{result.category:18}image AUROC {ours.value:.3f} "
+        f"{result.model + ' ':4}{result.category:18}image AUROC {ours.value:.3f} "
         f"({ours.low:.3f}–{ours.high:.3f})"
     )
     if result.thesis is None:

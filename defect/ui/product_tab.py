@@ -200,18 +200,20 @@ def product_tab(demo: gr.Blocks) -> None:
         "show_progress_on": card,
     }
     quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    teach.click(learn_anew, [files, name, key], shown, **heavy)
-    again.click(learn, [files, name, key, leave_out], shown, **heavy)
-    load.upload(restore, [load, key], shown, **heavy)
-    photo.change(
-        look,
-        [photo, key, threshold],
-        [verdict, overlay, looked],
-        api_visibility="private",
-        show_progress="minimal",
-        concurrency_limit=2,
-        concurrency_id="network",
-    )
+    looking: dict[str, Any] = {
+        "fn": look,
+        "inputs": [photo, key, threshold],
+        "outputs": [verdict, overlay, looked],
+        "api_visibility": "private",
+        "show_progress": "minimal",
+        "concurrency_limit": 2,
+        "concurrency_id": "network",
+    }
+    photo.change(**looking)
+    # A photo that is already there is judged by the new detector.
+    teach.click(learn_anew, [files, name, key], shown, **heavy).then(**looking)
+    again.click(learn, [files, name, key, leave_out], shown, **heavy).then(**looking)
+    load.upload(restore, [load, key], shown, **heavy).then(**looking)
     gr.on(
         [threshold.input, threshold.release],
         judge,
