@@ -44,7 +44,7 @@ def product_tab(demo: gr.Blocks) -> None:
                 elem_id="product-name",
             )
             files = gr.File(
-                label=f"Good photos (10 to 50 are best, up to {MOST_PHOTOS})",
+                label=f"Good photos (up to {MOST_PHOTOS})",
                 file_count="multiple",
                 height=180,
                 elem_id="product-files",
