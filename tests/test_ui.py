@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from defect import catalogue
-from defect.inspector import Inspector
 from defect.ui import words
 from defect.ui.batch_tab import inspect_files
 from defect.ui.kept import Kept
@@ -42,6 +41,7 @@ def test_a_batch_is_small_and_ranked_and_judged_without_a_network() -> None:
     scores = [inspection.score for inspection in batch.inspections]
     assert scores == sorted(scores, reverse=True)
     for i in batch.inspections:
+        assert i.error_map is not None and i.reconstruction is not None
         held = i.photo.nbytes + i.anomaly_map.nbytes + i.error_map.nbytes + i.reconstruction.nbytes
         assert held < 350_000
     assert {row.verdict for row in batch.at(0.01).rows()} == {"defective"}
@@ -87,7 +87,7 @@ def test_the_catalogue_lists_what_there_is() -> None:
 
 
 def test_a_name_from_outside_is_escaped() -> None:
-    inspect: Inspector = catalogue.inspector("cae", "rendered_cap")
+    inspect = catalogue.inspector("cae", "rendered_cap")
     result = replace(inspect(CAP[0]), notes=("<img src=x onerror=alert(1)>",))
     assert "<img" not in words.verdict(result)
     assert "<script" not in words.problem("<script>")
@@ -95,7 +95,7 @@ def test_a_name_from_outside_is_escaped() -> None:
 
 @pytest.mark.parametrize(("limit", "side"), [(0.3, "first"), (1.0, ""), (3.0, "last")])
 def test_the_gauge_s_label_stays_inside(limit: float, side: str) -> None:
-    inspect: Inspector = catalogue.inspector("cae", "rendered_cap")
+    inspect = catalogue.inspector("cae", "rendered_cap")
     assert f'class="tick {side}"' in words.verdict(inspect(CAP[0]).at(limit))
 
 
