@@ -74,7 +74,7 @@ def main() -> None:
     for count in [*options.counts, *(["odd"] if options.odd else [])]:
         rows = [row for row in found if row["photos"] == count]
         means = {
-            key: round(float(np.mean([row[key] for row in rows])), 4)  # type: ignore[arg-type]
+            key: round(float(np.mean([row[key] for row in rows])), 4)
             for key in rows[0]
             if key not in ("category", "photos")
         }
@@ -95,7 +95,7 @@ def _load(data: Path, name: str, step: int) -> Test:
 
 
 def _once(extractor: Extractor, sha256: str, test: Test, count: str, draw: int) -> dict[str, float]:
-    chosen = np.arange(len(test.train))
+    chosen: np.ndarray = np.arange(len(test.train))
     if count != "all":
         chosen = np.random.default_rng(draw).permutation(len(test.train))[: int(count)]
     taught = teach(extractor, test.train[chosen], sha256, seed=draw)

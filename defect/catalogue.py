@@ -144,7 +144,7 @@ def inspector(model: str, category: str) -> Inspector | MemoryInspector:
         )
     sources.wait_for(WEIGHTS_FOLDER, model, category)
     # The names were checked, so that no text from outside becomes a key.
-    loaded = _MODELS.get((model, category), lambda: load(model, category))
+    loaded = _MODELS.get((model, category), lambda: load(model, category))  # type: ignore[call-overload]
     assert not isinstance(loaded, SteelClassifier)
     return loaded
 

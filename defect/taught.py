@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from defect import memory as normal
-from defect import weights
+from defect import sources, weights
 from defect.extractor import Extractor, fold
 from defect.images import Prepared, Source, prepare
 from defect.inspector import BATCH, Inspection, light_note
@@ -130,7 +130,7 @@ def load_memory(category: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector
         NotAvailable: no memory of the category here, or no extractor.
         WeightsError: a file must not be used; the text says why.
     """
-    content = weights.read(folder, MEMORY, category)
+    content = sources.read(folder, MEMORY, category)
     extractor, sha256 = load_extractor(folder)
     try:
         memory = _memory_of(content, sha256)

@@ -12,9 +12,9 @@ from PIL import Image
 from defect import product
 from defect.product import MOST_PHOTOS, Product, load_product, one_in, teach_product
 from defect.training.odd import odd_photos
-from defect.ui import product_tab
 from defect.ui import product_words as words
-from defect.ui.product_kept import SECONDS, Products
+from defect.ui.product_kept import PRODUCTS, SECONDS, Products
+from defect.ui.product_tab import inspect_many, inspect_taught
 from defect.weights import WeightsError
 from tests.memory_photos import good_photos, write_extractor
 
@@ -120,21 +120,19 @@ def test_a_detector_is_nobody_else_s_and_goes_in_time(taught: Product) -> None:
     assert kept.get(keys[1]) is None
 
 
-def test_many_photos_by_key(
-    monkeypatch: pytest.MonkeyPatch, taught: Product, paths: list[str]
-) -> None:
-    kept = Products()
-    monkeypatch.setattr(product_tab, "PRODUCTS", kept)
-    key = kept.put(taught, None)
-    rows, tiles = product_tab.inspect_many(paths, key, 1.0)
+def test_many_photos_by_key(taught: Product, paths: list[str]) -> None:
+    key = PRODUCTS.put(taught, None)
+    rows, tiles = inspect_many(paths, key, 1.0)
     assert len(rows) == 12 and len(tiles) == 11
-    assert rows[0].file == "part_9.png" and rows[-1].verdict == "not read"
-    assert product_tab.inspect_taught(key, paths[0]).model == "memory"
-    for wrong in (None, "guessed"):
-        with pytest.raises(WeightsError):
-            product_tab.inspect_many(paths, wrong, 1.0)
+    found = [row.score or 0 for row in rows[:-1]]
+    assert found == sorted(found, reverse=True) and rows[-1].verdict == "not read"
+    assert inspect_taught(key, paths[0]).model == "memory"
     with pytest.raises(ValueError, match="at most"):
-        product_tab.inspect_many(paths * 20, key, 1.0)
+        inspect_many(paths * 20, key, 1.0)
+    PRODUCTS.forget(key)
+    for wrong in (None, "guessed", key):
+        with pytest.raises(WeightsError):
+            inspect_many(paths, wrong, 1.0)
 
 
 def test_names_from_outside_are_escaped(taught: Product) -> None:

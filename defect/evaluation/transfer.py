@@ -6,7 +6,7 @@ calibrated score is given beside it, though it measures against another product'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,19 +81,23 @@ def transfer_means(results: Sequence[Transfer]) -> list[str]:
     lines = []
     for model in DETECTORS:
         chosen = [result for result in results if result.model == model]
-        thesis = [result.thesis.auroc.value for result in chosen if result.thesis is not None]
+        thesis = [result.thesis for result in chosen if result.thesis is not None]
         if chosen:
-            ours = np.mean([result.calibrated.auroc.value for result in chosen])
-            line = f"{model:7}mean of {len(chosen):<10}image AUROC {ours:.3f}"
-            lines.append(line + (f"  thesis score {np.mean(thesis):.3f}" if thesis else ""))
+            ours = _mean(result.calibrated for result in chosen)
+            line = f"{model + ' ':4}mean of {len(chosen):<10}image AUROC {ours}"
+            lines.append(line + (f"  thesis score {_mean(thesis)}" if thesis else ""))
     return lines
+
+
+def _mean(metrics: Iterable[ImageMetrics]) -> str:
+    return f"{np.mean([float(each.auroc.value or 0) for each in metrics]):.3f}"
 
 
 def transfer_line(result: Transfer) -> str:
     """One line: image AUROC with its interval, and the mean squared error's beside it."""
     ours = result.calibrated.auroc
     line = (
-        f"{result.model:7}{result.category:18}image AUROC {ours.value:.3f} "
+        f"{result.model + ' ':4}{result.category:18}image AUROC {ours.value:.3f} "
         f"({ours.low:.3f}–{ours.high:.3f})"
     )
     if result.thesis is None:

@@ -38,6 +38,7 @@ from defect.training.corruption import paste_defects
 from defect.training.encoder import TEACHER_STAGES, load_teacher, vary
 from defect.weights import IndexEntry, Metadata, Training, save
 
+RUNS_FOLDER = Path("runs")
 MODEL, NAME = "extractor", "shared"
 EPOCHS = 24
 LEARNING_RATE = 3e-3
@@ -263,16 +264,18 @@ def train_and_save(
     epochs: int = EPOCHS,
     seed: int = 0,
     *,
-    runs: Path | None = None,
+    runs: Path = RUNS_FOLDER,
 ) -> IndexEntry:
     """Distils the extractor and saves it as `extractor/shared.safetensors`.
+
+    An interrupted training goes on from `runs`, epoch by epoch.
 
     Raises:
         DataError: no category, or no usable teacher.
     """
     layers = load_teacher(teacher)
     images, names = photos(data, seed)
-    checkpoint = runs / "extractor.safetensors" if runs else None
+    checkpoint = runs / "extractor.safetensors"
     network, curve, seconds = train_extractor(images, layers, epochs, seed, checkpoint=checkpoint)
     entry = save(
         weights,
@@ -280,8 +283,7 @@ def train_and_save(
         {},
         _describe(names, len(images), curve, seconds, seed),
     )
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return entry
 
 

@@ -136,7 +136,12 @@ def run_grid(jobs: Sequence[Job], data: Path, weights: Path, recipe: Recipe) -> 
                     memories.teach_and_save(job.category, data, weights, recipe.seed, images)
                 else:
                     entry = run.train_and_save(
-                        job.model, job.category, data, weights, recipe, images=images
+                        job.model,  # type: ignore[arg-type]  # an autoencoder here
+                        job.category,
+                        data,
+                        weights,
+                        recipe,
+                        images=images,
                     )
                     pace.note(job.model, weights / entry.file)
             if has_test(data, job.category):

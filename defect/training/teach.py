@@ -97,7 +97,7 @@ def teach(
         {"mean": place.mean, "bank": bank, "whitening": normal.fold_triangles(place.whitening)}
     )
 
-    judged = [(own, np.arange(n))] if n > 1 else []
+    judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
     if n < _FEW:
         judged.append((jittered, copied))
     good_items = torch.cat([items for items, _ in judged])
@@ -110,7 +110,7 @@ def teach(
     good_scaled = [view / limit for view, limit in zip(good, limits, strict=True)]
     bad_scaled = [view / limit for view, limit in zip(bad, limits, strict=True)]
     share = _best_share(good_scaled, bad_scaled)
-    found = scores(normal.combine(*good_scaled, share))
+    found = scores(normal.combine(good_scaled[0], good_scaled[1], share))
     limit = normal_limit(found.tolist())
     relative = (found / limit).numpy()
     memory = Memory(
@@ -250,7 +250,7 @@ def _patches(
 ) -> tuple[Tensor, np.ndarray]:
     """(P×40, owners): half of the patches at random, half those farthest from the first half."""
     photos = np.arange(len(own))
-    if len(own) > 1 and len(own) * own.shape[1] < PATCHES:
+    if 1 < len(own) < _COPIES_UP_TO:
         own, photos = torch.cat([own, jittered]), np.concatenate([photos, copied])
     every = own.flatten(0, 1)
     owners = np.repeat(photos, own.shape[1])
@@ -280,8 +280,8 @@ def _best_share(good: list[Tensor], bad: list[Tensor]) -> float:
     """The place view's part at which planted defects stand out most from good photos."""
     merits = []
     for share in SHARES:
-        calm = scores(normal.combine(*good, share)).log()
-        found = scores(normal.combine(*bad, share)).log()
+        calm = scores(normal.combine(good[0], good[1], share)).log()
+        found = scores(normal.combine(bad[0], bad[1], share)).log()
         ranked = (found.unsqueeze(1) > calm).float().mean()
         # Where both shares rank alike, the wider gap decides.
         gap = (found.median() - calm.median()) / calm.std(unbiased=False).clamp_min(0.02)

@@ -1,9 +1,10 @@
 """Endpoints for programs that teach a detector and use it: `teach`, `load_taught`,
-`inspect_taught`."""
+`inspect_taught`; and `recognise`, which names the category of a photo."""
 
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ import numpy as np
 from defect.images import ImageError
 from defect.overlay import draw_overlay
 from defect.product import Product, load_product, one_in, teach_product
+from defect.recognise import Recogniser
 from defect.ui.photo_input import photo_input, uploaded
 from defect.ui.product_kept import PRODUCTS
 from defect.ui.product_tab import inspect_taught as inspect_with
@@ -24,6 +26,7 @@ def product_endpoints() -> None:
     with gr.Group(visible=False):
         _teaching()
         _inspecting()
+        _recognising()
 
 
 def _teaching() -> None:
@@ -113,6 +116,32 @@ def _inspecting() -> None:
         concurrency_limit=2,
         concurrency_id="network",
     )
+
+
+def _recognising() -> None:
+    def recognise(photo: str | None) -> tuple[str, bool]:
+        """Names the category a photo most likely shows, among those there are memories of."""
+        if photo is None:
+            raise gr.Error("There is no photo. Send one as `photo`.")
+        try:
+            found = _recogniser()([photo])[0]
+        except (ImageError, WeightsError) as error:
+            raise gr.Error(str(error)) from error
+        return found.category, found.sure
+
+    gr.Button().click(
+        recognise,
+        photo_input(label="photo"),
+        [gr.Textbox(label="category"), gr.Checkbox(label="sure (no other lies as near)")],
+        api_name="recognise",
+        concurrency_limit=2,
+        concurrency_id="network",
+    )
+
+
+@lru_cache(maxsize=1)
+def _recogniser() -> Recogniser:
+    return Recogniser()
 
 
 def _summary(product: Product) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def product_tab(demo: gr.Blocks) -> None:
                 elem_id="product-name",
             )
             files = gr.File(
-                label=f"Good photos (10 to 50 are best, up to {MOST_PHOTOS})",
+                label=f"Good photos (up to {MOST_PHOTOS})",
                 file_count="multiple",
                 height=180,
                 elem_id="product-files",
@@ -147,7 +147,7 @@ def product_tab(demo: gr.Blocks) -> None:
 
     def restore(path: str | None, old: str | None, request: gr.Request) -> tuple[Any, ...]:
         if path is None:
-            return (gr.skip(),) * len(shown)  # type: ignore[return-value]
+            return (gr.skip(),) * len(shown)
         try:
             product = load_product(uploaded(path))
         except WeightsError as error:
@@ -167,7 +167,7 @@ def product_tab(demo: gr.Blocks) -> None:
     def judge(looked: str | None, limit: float) -> tuple[Any, ...]:
         inspection = _LOOKS.get(looked)
         if inspection is None:
-            return gr.skip(), gr.skip()  # type: ignore[return-value]
+            return gr.skip(), gr.skip()
         inspection = inspection.at(limit)
         return words.verdict(inspection), _overlay(inspection)
 
@@ -200,18 +200,20 @@ def product_tab(demo: gr.Blocks) -> None:
         "show_progress_on": card,
     }
     quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    teach.click(learn_anew, [files, name, key], shown, **heavy)
-    again.click(learn, [files, name, key, leave_out], shown, **heavy)
-    load.upload(restore, [load, key], shown, **heavy)
-    photo.change(
-        look,
-        [photo, key, threshold],
-        [verdict, overlay, looked],
-        api_visibility="private",
-        show_progress="minimal",
-        concurrency_limit=2,
-        concurrency_id="network",
-    )
+    looking: dict[str, Any] = {
+        "fn": look,
+        "inputs": [photo, key, threshold],
+        "outputs": [verdict, overlay, looked],
+        "api_visibility": "private",
+        "show_progress": "minimal",
+        "concurrency_limit": 2,
+        "concurrency_id": "network",
+    }
+    photo.change(**looking)
+    # A photo that is already there is judged by the new detector.
+    teach.click(learn_anew, [files, name, key], shown, **heavy).then(**looking)
+    again.click(learn, [files, name, key, leave_out], shown, **heavy).then(**looking)
+    load.upload(restore, [load, key], shown, **heavy).then(**looking)
     gr.on(
         [threshold.input, threshold.release],
         judge,

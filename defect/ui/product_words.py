@@ -65,7 +65,11 @@ def taught(product: Product) -> str:
         )
         more = len(product.odd) - 20
         lines += f"<li>and {more} more</li>" if more > 0 else ""
-        odd = f"<p><b>Please check these photos:</b></p><ul>{lines}</ul>"
+        odd = (
+            f"<p><b>Please check these photos:</b></p><ul>{lines}</ul><p>While they are in, what "
+            "looks like them passes as normal, and the limit is set with them. Unless they are "
+            "good, tick them below and teach again.</p>"
+        )
     elif len(product.names) >= 5:
         odd = '<p class="note">No photo stands out among them.</p>'
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in product.notes)

@@ -149,6 +149,7 @@ def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     items = [
         (_pair(each.photo, each.reconstruction), f"{example.caption} · {each.score:.2f}")
         for example, each in zip(known.examples, seen, strict=True)
+        if each.reconstruction is not None  # a memory rebuilds nothing
     ]
     told = "Rendered examples, each beside its reconstruction, with their scores."
     return told, gr.Gallery(items, visible=True)

@@ -6,9 +6,7 @@ from html import escape
 
 from defect.catalogue import Category
 from defect.classifier import Classification
-from defect.inspector import Inspection
 from defect.networks import MEMORY
-from defect.report import describe
 from defect.threshold_cost import Cost
 from defect.weights import Metadata, WeightsSource
 
@@ -21,30 +19,6 @@ def waiting(text: str) -> str:
 def problem(text: str) -> str:
     """The verdict card for something that went wrong."""
     return _card("problem", "Not inspected", text)
-
-
-def verdict(inspection: Inspection) -> str:
-    """The verdict card of an inspection, with its score against the limit."""
-    kind, word = ("bad", "Defective") if inspection.defective else ("good", "Looks normal")
-    fill = 100 * min(inspection.score / GAUGE_END, 1)
-    tick = 100 * min(inspection.limit / GAUGE_END, 1)
-    usual = inspection.limit == 1
-    label = "normal limit" if usual else f"threshold {inspection.limit:.2f} ×"
-    gauge = (
-        f'<div class="gauge" role="img" aria-label="Score {inspection.score:.2f}, threshold '
-        f'{inspection.limit:.2f} times the normal limit">'
-        f'<div class="fill" style="width:{fill:.1f}%"></div>'
-        f'<div class="tick {_side(tick)}" style="left:{tick:.1f}%"><span>{label}</span></div></div>'
-    )
-    numbers = f"Score <b>{inspection.score:.2f}</b> · threshold {inspection.limit:.2f}"
-    if inspection.thesis_score is not None:
-        numbers += (
-            f" · thesis score {inspection.thesis_score:.4f} "
-            f"(normal up to {inspection.thesis_limit:.4f})"
-        )
-    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in inspection.notes)
-    rest = f'{gauge}<div class="note">{numbers}</div>{notes}'
-    return _card(kind, word, describe(inspection), rest)
 
 
 def probabilities(result: Classification) -> str:
