@@ -46,7 +46,7 @@ def add_training(commands: Commands) -> None:
         help="with encoder and extractor: SqueezeNet 1.1's ImageNet weights as safetensors",
     )
     train.add_argument(
-        "--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder, 24 for extractor"
+        "--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder, 8 for extractor"
     )
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     _add_data(train)
