@@ -85,7 +85,7 @@ def test_a_detail_draws_what_is_there_and_escapes_names() -> None:
 
 
 def test_reconstructions_only_of_rendered_categories_with_weights() -> None:
-    said, gallery = results_sections.reconstructions(FOUND[0])
+    said, gallery = results_sections.reconstructions(replace(FOUND[0], category="gear"))
     assert "not bundled" in said and not gallery.visible
     said, gallery = results_sections.reconstructions(measured("cae", "bottle", 0.9))
     assert "may not be passed on" in said and not gallery.visible
