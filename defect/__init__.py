@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, overload
 if TYPE_CHECKING:
     from defect.classifier import SteelClassifier
     from defect.inspector import Inspector
+    from defect.taught import MemoryInspector
 
 __version__ = "0.1.0"
 __all__ = ["load"]
@@ -29,16 +30,21 @@ def load(
 ) -> Inspector: ...
 @overload
 def load(
+    model: Literal["memory"], category: str, *, folder: Path | None = None
+) -> MemoryInspector: ...
+@overload
+def load(
     model: Literal["cnn"], category: str = "neu", *, folder: Path | None = None
 ) -> SteelClassifier: ...
 def load(
     model: str, category: str = "neu", *, folder: Path | None = None
-) -> Inspector | SteelClassifier:
+) -> Inspector | MemoryInspector | SteelClassifier:
     """Loads a trained model as a callable: photo (or list of photos) in, result (or list) out.
 
     Args:
-        model: `cae`, `vae` or `dae`, which return `Inspection`; `cnn`, the steel classifier.
-        category: product the autoencoder was trained on, such as `bottle`.
+        model: `cae`, `vae`, `dae` or `memory`, which return `Inspection`; `cnn`, the steel
+            classifier.
+        category: product the model was trained on, such as `bottle`.
         folder: where weights lie; the bundled folder by default. What it lacks comes from the
             Hub, where its index names a repository.
 
@@ -49,7 +55,11 @@ def load(
     # Imported here, so that `import defect` and `--help` do not wait for torch.
     from defect.classifier import load_classifier
     from defect.inspector import load_inspector
+    from defect.networks import MEMORY
+    from defect.taught import load_memory
     from defect.weights import WEIGHTS_FOLDER
 
     where = folder or WEIGHTS_FOLDER
+    if model == MEMORY:
+        return load_memory(category, where)
     return load_classifier(where) if model == "cnn" else load_inspector(model, category, where)

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from defect.commands import add_export, add_publish
+from defect.commands_training import AUTOENCODERS, DETECTORS, add_training, add_weights
 from defect.datasets.samples import DataError
-from defect.weights import WEIGHTS_FOLDER, WeightsError, read_index
-
-if TYPE_CHECKING:
-    from defect.networks import ModelName
-    from defect.training.autoencoder import Recipe
-
-_AUTOENCODERS = ["cae", "vae", "dae"]
+from defect.weights import WeightsError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,70 +32,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train a model, calibrate it and save its weights")
-    train.add_argument(
-        "model",
-        choices=["cae", "vae", "dae", "cnn", "encoder", "all"],
-        help="encoder: what a dae starts from; all: every model on every category, also "
-        "measured; what is done is left out",
-    )
-    train.add_argument(
-        "categories",
-        nargs="*",
-        metavar="CATEGORY",
-        help="folders in --data; none for cnn; none for all means every one",
-    )
-    train.add_argument(
-        "--models", nargs="+", choices=_AUTOENCODERS, help="with all: only these", default=None
-    )
-    train.add_argument(
-        "--again", action="store_true", help="with all: train also what there are weights for"
-    )
-    train.add_argument(
-        "--teacher",
-        type=Path,
-        metavar="FILE",
-        help="with encoder: SqueezeNet 1.1's ImageNet weights as safetensors",
-    )
-    train.add_argument("--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder")
-    train.add_argument("--seed", type=int, default=0, help="default: 0")
-    _add_data(train)
-    _add_weights(train)
-    train.set_defaults(run=_train)
-
-    evaluate = commands.add_parser(
-        "evaluate", help="measure models on their test photos and note it in their files"
-    )
-    evaluate.add_argument(
-        "model",
-        choices=[*_AUTOENCODERS, "cnn", "all"],
-        help="all: every autoencoder there are weights and test photos for",
-    )
-    evaluate.add_argument(
-        "categories", nargs="*", metavar="CATEGORY", help="none for cnn; none for all: every one"
-    )
-    evaluate.add_argument(
-        "--others",
-        type=Path,
-        metavar="DIR",
-        help="with cnn: categories in MVTec AD layout whose test photos show none of its classes",
-    )
-    _add_data(evaluate)
-    _add_weights(evaluate)
-    evaluate.set_defaults(run=_evaluate)
-
-    transfer = commands.add_parser(
-        "transfer", help="measure every model on KolektorSDD or KolektorSDD2, unseen in training"
-    )
-    transfer.add_argument(
-        "--save", action="store_true", help="note the figures in the weights' headers"
-    )
-    _add_data(transfer)
-    _add_weights(transfer)
-    transfer.set_defaults(run=_transfer)
+    add_training(commands)
 
     inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
-    inspect.add_argument("model", choices=_AUTOENCODERS)
+    inspect.add_argument("model", choices=DETECTORS)
     inspect.add_argument("category")
     inspect.add_argument(
         "photos", nargs="+", type=Path, metavar="PHOTO", help="files, folders or ZIP archives"
@@ -115,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the report here: overlays, masks, report.csv, manifest.json; "
         "as one file if it ends in .zip",
     )
-    _add_weights(inspect)
+    add_weights(inspect)
     inspect.set_defaults(run=_inspect)
 
     results = commands.add_parser("results", help="print the figures in the weights' own headers")
@@ -127,15 +60,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="put the scorecard between the marks <!-- scorecard --> and <!-- /scorecard -->",
     )
-    _add_weights(results)
+    add_weights(results)
     results.set_defaults(run=_results)
 
     unbundle = commands.add_parser(
         "unbundle", help="move weights too large to ship to runs/unbundled, keeping their figures"
     )
-    unbundle.add_argument("model", choices=_AUTOENCODERS)
+    unbundle.add_argument("model", choices=AUTOENCODERS)
     unbundle.add_argument("categories", nargs="+", metavar="CATEGORY")
-    _add_weights(unbundle)
+    add_weights(unbundle)
     unbundle.set_defaults(run=_unbundle)
 
     add_publish(commands)
@@ -148,140 +81,6 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("--examples", action="store_true", help="the app's examples instead")
     synthesize.set_defaults(run=_synthesize)
     return parser
-
-
-def _positive(text: str) -> int:
-    if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    default = os.environ.get("DEFECT_DATA")
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=Path(default) if default else None,
-        metavar="DIR",
-        help="folder of categories in MVTec AD layout, or of NEU classes (default: $DEFECT_DATA)",
-    )
-
-
-def _add_weights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
-    )
-
-
-def _data(options: argparse.Namespace) -> Path:
-    if options.data is None:
-        raise DataError("Where is the data? Give --data DIR or set DEFECT_DATA.")
-    if not options.data.is_dir():
-        raise DataError(f'There is no folder "{options.data}". Check --data.')
-    folder: Path = options.data
-    return folder
-
-
-def _train(options: argparse.Namespace) -> int:
-    from defect.training import encoder, run, steel
-    from defect.training.autoencoder import Recipe
-
-    data = _data(options)
-    if (options.model == "encoder") != (options.teacher is not None):
-        raise DataError("`train encoder` and --teacher FILE go together.")
-    chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
-    if options.model == "all":
-        return _train_all(options, data, Recipe(**chosen))
-    if options.models or options.again:
-        raise DataError("--models and --again go with `train all`.")
-    if options.model in ("cnn", "encoder") and options.categories:
-        raise DataError(f"There are no categories for `train {options.model}`; leave them out.")
-    if options.model == "encoder":
-        entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
-    elif options.model == "cnn":
-        recipe = steel.SteelRecipe(**chosen)
-        entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
-    elif options.categories:
-        entries = [
-            run.train_and_save(options.model, name, data, options.weights, Recipe(**chosen))
-            for name in options.categories
-        ]
-    else:
-        raise DataError(f"Which category? Such as: python -m defect train {options.model} bottle")
-    for entry in entries:
-        print(f"{entry.file}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}…")
-    return 0
-
-
-def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
-    from defect.networks import MODELS
-    from defect.training import grid
-
-    models: list[ModelName] = options.models or [*MODELS]
-    jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
-    print(grid.describe(jobs, recipe.epochs))
-    return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    from defect.evaluation.protocol import evaluate, has_test
-    from defect.results import summary
-
-    data = _data(options)
-    if options.model == "cnn":
-        return _evaluate_cnn(options, data)
-    pairs = [(options.model, name) for name in options.categories]
-    if options.model == "all":
-        # By category, as its mean training photo is kept from one model to the next.
-        entries = sorted(read_index(options.weights), key=lambda e: (e.category, e.model))
-        pairs = [
-            (entry.model, entry.category)
-            for entry in entries
-            if entry.category in (options.categories or [entry.category])
-            and has_test(data, entry.category)
-        ]
-    if not pairs:
-        raise DataError(
-            "There are test photos for none of the weights in the data folder."
-            if options.model == "all"
-            else f"Which category? Such as: python -m defect evaluate {options.model} bottle"
-        )
-    for model, name in pairs:
-        print(summary(evaluate(model, name, data, options.weights)), flush=True)
-    return 0
-
-
-def _evaluate_cnn(options: argparse.Namespace, data: Path) -> int:
-    from defect.datasets import mvtec
-    from defect.evaluation.steel import evaluate_classifier
-    from defect.results import steel_lines
-
-    if options.categories:
-        raise DataError("There are no categories for `evaluate cnn`; leave them out.")
-    others = {}
-    if options.others:
-        names = mvtec.list_categories(options.others)
-        others = {name: mvtec.test_samples(options.others, name) for name in names}
-    print("\n".join(steel_lines(evaluate_classifier(data, options.weights, others))))
-    return 0
-
-
-def _transfer(options: argparse.Namespace) -> int:
-    from defect.datasets import kolektor
-    from defect.evaluation.transfer import save_transfer, transfer, transfer_line, transfer_means
-
-    samples = kolektor.samples(_data(options))
-    dataset = kolektor.dataset_name(options.data)
-    defective = sum(sample.defective for sample in samples)
-    print(f"{dataset}: {len(samples)} photos, {defective} defective")
-    results = []
-    for result in transfer(samples, options.weights):
-        print(transfer_line(result), flush=True)
-        results.append(result)
-        if options.save:
-            save_transfer(result, dataset, options.weights)
-    print("\n".join(transfer_means(results)))
-    return 0
 
 
 def _inspect(options: argparse.Namespace) -> int:

@@ -12,8 +12,9 @@ from defect.datasets import synthetic
 from defect.hub import Progress
 from defect.inspector import Inspector
 from defect.model_cache import ModelCache
-from defect.networks import MODELS
+from defect.networks import DETECTORS
 from defect.sources import Place
+from defect.taught import MemoryInspector
 from defect.weights import (
     WEIGHTS_FOLDER,
     Metadata,
@@ -30,8 +31,8 @@ STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
 MODEL_BYTES = 256 * 1024**2
 """Of loaded models kept: a VAE takes 110 MB, a CAE 11 MB."""
-_MODELS: ModelCache[Inspector | SteelClassifier] = ModelCache(MODEL_BYTES)
-_PREFERRED = ("dae", "cae", "vae")
+_MODELS: ModelCache[Inspector | MemoryInspector | SteelClassifier] = ModelCache(MODEL_BYTES)
+_PREFERRED = ("dae", "cae", "vae", "memory")
 
 EXPECTED = {
     "bottle": "the mouth of a bottle from straight above, filling the photo, on a bright ground",
@@ -88,7 +89,7 @@ def categories() -> dict[str, Category]:
     bundled = {entry.file: entry for entry in read_index()}
     models: dict[str, set[str]] = {}
     for entry in [*bundled.values(), *sources.only_on_hub(WEIGHTS_FOLDER)]:
-        if entry.model in MODELS:
+        if entry.model in DETECTORS:
             models.setdefault(entry.category, set()).add(entry.model)
     names = sorted(models, key=lambda name: (name not in synthetic.CATEGORIES, name))
     return {
@@ -128,22 +129,22 @@ def steel_examples() -> tuple[Example, ...]:
     return _examples(STEEL_EXAMPLES)
 
 
-def inspector(model: str, category: str) -> Inspector:
+def inspector(model: str, category: str) -> Inspector | MemoryInspector:
     """A loaded inspector, kept for the next photo.
 
     Raises:
         NotAvailable: an unknown model or category, or no weights for the two together.
         WeightsError: the weights file must not be used.
     """
-    if model not in MODELS:
-        raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(MODELS)}.')
+    if model not in DETECTORS:
+        raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(DETECTORS)}.')
     if category not in categories():
         raise NotAvailable(
             f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
         )
     sources.wait_for(WEIGHTS_FOLDER, model, category)
     # The names were checked, so that no text from outside becomes a key.
-    loaded = _MODELS.get((model, category), lambda: load(model, category))
+    loaded = _MODELS.get((model, category), lambda: load(model, category))  # type: ignore[call-overload]
     assert not isinstance(loaded, SteelClassifier)
     return loaded
 

@@ -53,10 +53,14 @@ class Classification:
         return self.probabilities[self.label]
 
     @property
+    def second(self) -> str:
+        """The second most probable class."""
+        return sorted(self.probabilities, key=self.probabilities.__getitem__)[-2]
+
+    @property
     def margin(self) -> float:
         """The label's probability less the second's, 0..1."""
-        first, second = sorted(self.probabilities.values(), reverse=True)[:2]
-        return first - second
+        return self.confidence - self.probabilities[self.second]
 
 
 class SteelClassifier:

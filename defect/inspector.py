@@ -15,7 +15,14 @@ import torch
 
 from defect import scoring, sources, weights
 from defect.images import Prepared, Source, prepare
-from defect.networks import MODELS, Autoencoder, ModelName, build_autoencoder, fold_batch_norm
+from defect.networks import (
+    DETECTORS,
+    MODELS,
+    Autoencoder,
+    ModelName,
+    build_autoencoder,
+    fold_batch_norm,
+)
 from defect.scoring import Calibration
 from defect.weights import WEIGHTS_FOLDER, Metadata, NotAvailable, WeightsError, WeightsSource
 
@@ -34,15 +41,16 @@ class Inspection:
     """What was changed when the photo was read, as sentences."""
     anomaly_map: np.ndarray
     """256×256 float32, ≥ 0, in multiples of the normal limit."""
-    error_map: np.ndarray
-    """256×256 float32: the thesis's squared error E, averaged over channels."""
-    reconstruction: np.ndarray
+    error_map: np.ndarray | None
+    """256×256 float32: the thesis's squared error E, averaged over channels. `None`, as are the
+    reconstruction and the thesis score, of a memory: it rebuilds nothing."""
+    reconstruction: np.ndarray | None
     """256×256×3 uint8."""
     score: float
     """The map's highest value: 1.0 is the normal limit, 1.3 is 30 % over it."""
-    thesis_score: float
+    thesis_score: float | None
     """Mean of E."""
-    thesis_limit: float
+    thesis_limit: float | None
     """The bound 99 of 100 normal photos' thesis scores stay under."""
     model: str
     category: str
@@ -132,7 +140,7 @@ class Inspector:
             Inspection(
                 photo=photo.shown,
                 name=photo.name,
-                notes=photo.notes + _light(float(gains[i])),
+                notes=photo.notes + light_note(float(gains[i])),
                 anomaly_map=maps[i].numpy(),
                 error_map=seen.error[i].numpy(),
                 reconstruction=np.ascontiguousarray(reconstructions[i].numpy()),
@@ -147,7 +155,8 @@ class Inspector:
         ]
 
 
-def _light(gain: float) -> tuple[str, ...]:
+def light_note(gain: float) -> tuple[str, ...]:
+    """What to say of a photo whose light was corrected by a factor."""
     if gain == 1:
         return ()
     found = "darker" if gain > 1 else "lighter"
@@ -179,4 +188,4 @@ def _model_name(model: str) -> ModelName:
     for name in MODELS:
         if name == model:
             return name
-    raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(MODELS)}.')
+    raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(DETECTORS)}.')

@@ -22,7 +22,7 @@ class ModelCache(Generic[Model]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._kept: OrderedDict[Hashable, tuple[Model, int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Model, dict[int, int]]] = OrderedDict()
         self._lock = threading.Lock()
         self._loading = threading.Lock()
 
@@ -38,7 +38,7 @@ class ModelCache(Generic[Model]):
                 return found
             model = load()
             with self._lock:
-                self._kept[key] = (model, held_bytes(model))
+                self._kept[key] = (model, _storages(model))
                 while len(self._kept) > 1 and self._sum() > self.most:
                     self._kept.popitem(last=False)
             return model
@@ -50,7 +50,7 @@ class ModelCache(Generic[Model]):
 
     @property
     def held(self) -> int:
-        """Bytes of the models kept."""
+        """Bytes of the models kept; what several of them share counts once."""
         with self._lock:
             return self._sum()
 
@@ -62,14 +62,21 @@ class ModelCache(Generic[Model]):
             return self._kept[key][0]
 
     def _sum(self) -> int:
-        return sum(size for _, size in self._kept.values())
+        together: dict[int, int] = {}
+        for _, storages in self._kept.values():
+            together.update(storages)
+        return sum(together.values())
 
 
 def held_bytes(value: Any) -> int:
     """Bytes of the tensors and arrays an object holds, each storage counted once."""
+    return sum(_storages(value).values())
+
+
+def _storages(value: Any) -> dict[int, int]:
     storages: dict[int, int] = {}
     _note(value, storages, set())
-    return sum(storages.values())
+    return storages
 
 
 def _note(value: Any, storages: dict[int, int], seen: set[int]) -> None:

@@ -20,6 +20,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 ModelName = Literal["cae", "vae", "dae"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
+MEMORY = "memory"
+DETECTORS: tuple[str, ...] = (*MODELS, MEMORY)
+"""What inspects photos: the autoencoders, and the memory of normal, which rebuilds nothing."""
 
 IMAGE_SIDE = 256
 LATENT = 128

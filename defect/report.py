@@ -55,7 +55,7 @@ def row_of(inspection: Inspection) -> Row:
         verdict=DEFECTIVE if inspection.defective else NORMAL,
         score=round(inspection.score, 4),
         limit=round(inspection.limit, 4),
-        thesis_score=round(inspection.thesis_score, 6),
+        thesis_score=None if inspection.thesis_score is None else round(inspection.thesis_score, 6),
         area_percent=round(100 * float(inspection.mask.mean()), 2),
         regions=len(found),
         largest_percent=round(100 * found[0].area, 2) if found else 0.0,

@@ -210,7 +210,7 @@ def combine(features: Tensor, errors: Tensor) -> Tensor:
 
 def error_views(seen: Look) -> Tensor:
     """N×2×128×128: the smoothed square of the error, and the length of the smoothed residual."""
-    square, residual = _blur(ERROR_SIDE, SQUARE_SMOOTHING), _blur(ERROR_SIDE, RESIDUAL_SMOOTHING)
+    square, residual = blur(ERROR_SIDE, SQUARE_SMOOTHING), blur(ERROR_SIDE, RESIDUAL_SMOOTHING)
     squared = square @ F.avg_pool2d(seen.error, 2) @ square.T
     length = (residual @ seen.residual @ residual.T).square_().sum(1).sqrt_()
     return torch.stack([squared, length], 1)
@@ -243,7 +243,7 @@ def project(features: Tensor, projection: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=3)
-def _blur(side: int, sigma: float) -> Tensor:
+def blur(side: int, sigma: float) -> Tensor:
     """S×S: Gaussian blur of one row, mirrored at its ends. Two products take a third of the time
     of two convolutions."""
     radius = round(3 * sigma)
@@ -263,7 +263,7 @@ def _stretch() -> Tensor:
 def _grid_to_map() -> Tensor:
     """256×32: a row of places stretched to pixels bilinearly, then blurred."""
     stretched = F.interpolate(torch.eye(GRID).unsqueeze(1), size=256, mode="linear").squeeze(1)
-    return _blur(256, SMOOTHING) @ stretched.T
+    return blur(256, SMOOTHING) @ stretched.T
 
 
 def normal_limit(normal: Iterable[float], quantile: float = NORMAL_QUANTILE) -> float:

@@ -10,6 +10,8 @@ from defect.overlay import draw_cam
 from defect.report import NOT_READ
 from defect.report_files import Entry, to_jpeg
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True)
 class SteelRow:
@@ -17,13 +19,17 @@ class SteelRow:
 
     file: str
     verdict: str
-    """The class called, or `not read`."""
+    """The class called, `unknown` for none of the six, or `not read`."""
+    nearest: str
+    """The likeliest of the six."""
     confidence: float | None
     """Its probability, 0..1."""
     second: str
     """The second likeliest class."""
     margin: float | None
     """The lead over it, 0..1."""
+    novelty: float | None
+    """How unlike all six; over 1 is unknown."""
     weights_sha256: str
     note: str
     overlay: str = ""
@@ -35,15 +41,14 @@ STEEL_COLUMNS = tuple(field.name for field in fields(SteelRow))
 
 def steel_row_of(result: Classification) -> SteelRow:
     """The classification's line."""
-    (first, best), (second, next_best) = sorted(
-        result.probabilities.items(), key=lambda item: -item[1]
-    )[:2]
     return SteelRow(
         file=result.name,
-        verdict=first,
-        confidence=round(best, 4),
-        second=second,
-        margin=round(best - next_best, 4),
+        verdict=result.label if result.known else UNKNOWN,
+        nearest=result.label,
+        confidence=round(result.confidence, 4),
+        second=result.second,
+        margin=round(result.margin, 4),
+        novelty=None if result.novelty is None else round(result.novelty, 4),
         weights_sha256=result.weights.sha256,
         note=" ".join(result.notes),
     )
@@ -51,7 +56,7 @@ def steel_row_of(result: Classification) -> SteelRow:
 
 def steel_row_of_error(name: str, error: ImageError) -> SteelRow:
     """The line of a photo that could not be read."""
-    return SteelRow(name, NOT_READ, None, "", None, "", str(error))
+    return SteelRow(name, NOT_READ, "", None, "", None, None, "", str(error))
 
 
 def steel_entry_of(result: Classification) -> Entry:

@@ -128,13 +128,7 @@ def save(
     metadata: Metadata,
 ) -> IndexEntry:
     """Writes `<folder>/<model>/<category>.safetensors` in one step and lists it in the index."""
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in network.items():
-        tensors.update(pack(f"network.{name}", tensor))
-    for name, tensor in calibration.items():
-        tensors.update(pack(f"calibration.{name}", tensor))
-    header = {_HEADER_KEY: json.dumps(dataclasses.asdict(metadata), sort_keys=True)}
-    data = safetensors.torch.save(tensors, header)
+    data = to_bytes(network, calibration, metadata)
     relative = relative_path(metadata.model, metadata.category)
     _replace_file(folder / relative, data)
     entry = IndexEntry(
@@ -143,6 +137,20 @@ def save(
     entries = [e for e in read_index(folder) if e.file != relative] + [entry]
     write_index(folder, entries)
     return entry
+
+
+def to_bytes(
+    network: Mapping[str, Tensor], calibration: Mapping[str, Tensor], metadata: Metadata
+) -> bytes:
+    """A weights file's content."""
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in network.items():
+        tensors.update(pack(f"network.{name}", tensor))
+    for name, tensor in calibration.items():
+        tensors.update(pack(f"calibration.{name}", tensor))
+    header = {_HEADER_KEY: json.dumps(dataclasses.asdict(metadata), sort_keys=True)}
+    data: bytes = safetensors.torch.save(tensors, header)
+    return data
 
 
 def read_index(folder: Path = WEIGHTS_FOLDER) -> list[IndexEntry]:

@@ -28,14 +28,15 @@ def to_wire(inspection: Inspection) -> dict[str, Any]:
     """Everything a page draws of an inspection, as JSON.
 
     `photo` and `reconstruction` are JPEG data addresses. `map` is the anomaly map, `error` the
-    root of E as a share of the root of 20 × the thesis's limit, in 0..255; see `packed`.
+    root of E as a share of the root of 20 × the thesis's limit, in 0..255; see `packed`. What a
+    model does not have, such as a reconstruction, is None.
     """
-    root = np.sqrt(inspection.error_map / (ERROR_END * inspection.thesis_limit))
+    rebuilt = inspection.reconstruction
     return {
         "photo": jpeg(inspection.photo),
-        "reconstruction": jpeg(inspection.reconstruction),
+        "reconstruction": None if rebuilt is None else jpeg(rebuilt),
         "map": packed(steps(inspection.anomaly_map)),
-        "error": packed((root.clip(0, 1) * 255).astype(np.uint16)),
+        "error": _error(inspection),
         "thesis_score": inspection.thesis_score,
         "thesis_limit": inspection.thesis_limit,
         "name": inspection.name,
@@ -43,6 +44,13 @@ def to_wire(inspection: Inspection) -> dict[str, Any]:
         "model": inspection.model,
         "category": inspection.category,
     }
+
+
+def _error(inspection: Inspection) -> str | None:
+    if inspection.error_map is None or inspection.thesis_limit is None:
+        return None
+    root = np.sqrt(inspection.error_map / (ERROR_END * inspection.thesis_limit))
+    return packed((root.clip(0, 1) * 255).astype(np.uint16))
 
 
 def steps(values: np.ndarray) -> np.ndarray:

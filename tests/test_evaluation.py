@@ -127,6 +127,7 @@ def test_transfer_ranks_photos_of_another_product(weights: Path, tiny_data: Path
     assert [(r.model, r.category) for r in results] == [
         (entry.model, entry.category) for entry in read_index(weights)
     ]
+    assert results[0].thesis is not None
     assert (results[0].thesis.normal, results[0].thesis.defective) == (4, 6)
     # On its own product, transfer is evaluation.
     own = evaluate("cae", TINY, tiny_data, weights).test

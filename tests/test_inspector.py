@@ -48,6 +48,7 @@ def test_everything_promised_is_there(inspect: Inspector) -> None:
     assert result.limit == 1.0
     assert (result.anomaly_map.shape, result.anomaly_map.dtype) == ((256, 256), np.float32)
     assert (result.mask.shape, result.mask.dtype) == ((256, 256), bool)
+    assert result.reconstruction is not None
     assert (result.reconstruction.shape, result.reconstruction.dtype) == ((256, 256, 3), np.uint8)
     assert result.photo.dtype == np.uint8
     assert result.photo.shape == (320, 320, 3)

@@ -87,3 +87,11 @@ def test_the_catalogue_s_models_weigh_what_they_hold() -> None:
     catalogue._MODELS.clear()
     catalogue.inspector("cae", "rendered_cap")
     assert catalogue._MODELS.held == cae
+
+
+def test_what_two_models_share_counts_once() -> None:
+    shared = torch.zeros(1000)
+    kept: ModelCache[list[torch.Tensor]] = ModelCache(10_000)
+    for name in "ab":
+        kept.get(name, lambda: [shared, torch.zeros(100)])
+    assert kept.held == 4 * (1000 + 2 * 100)

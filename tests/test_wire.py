@@ -6,12 +6,14 @@ import base64
 import io
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from defect import load
+from defect.ui.answers import inspected
 from defect.wire import STEPS, packed, steps, to_wire
 from tests.conftest import EXAMPLES
 
@@ -53,5 +55,24 @@ def test_the_error_map_s_scale_is_fixed_in_thesis_limits(error: float, shown: in
     from tests.test_regions import inspection
 
     seen = inspection(np.zeros((256, 256)))
+    assert seen.error_map is not None and seen.thesis_limit is not None
     seen.error_map[:] = error * seen.thesis_limit * 2  # the scale ends at 20 limits
     assert set(unpacked(to_wire(seen)["error"]).ravel().tolist()) == {shown}
+
+
+def test_what_a_model_does_not_have_is_null() -> None:
+    from tests.test_regions import inspection
+
+    seen = replace(
+        inspection(np.ones((256, 256))),
+        error_map=None,
+        reconstruction=None,
+        thesis_score=None,
+        thesis_limit=None,
+    )
+    sent = to_wire(seen)
+    absent = ("reconstruction", "error", "thesis_score", "thesis_limit")
+    assert [sent[name] for name in absent] == [None] * 4
+    answer = inspected(seen)
+    assert (answer["thesis_score"], answer["thesis_limit"]) == (None, None)
+    assert unpacked(sent["map"]).max() == STEPS

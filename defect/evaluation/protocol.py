@@ -19,7 +19,6 @@ from defect.datasets.samples import DataError, load_images, load_masks
 from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
 from defect.images import prepare
 from defect.inspector import BATCH, DEFAULT_LIMIT
-from defect.networks import ModelName
 from defect.weights import Metadata
 
 
@@ -28,13 +27,13 @@ def has_test(data: Path, category: str) -> bool:
     return len({sample.defective for sample in mvtec.test_samples(data, category)}) == 2
 
 
-def evaluate(model: ModelName, category: str, data: Path, folder: Path) -> Metadata:
+def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
     """Runs the test photos once through `load(model, category)` and saves the figures in its file.
 
     Written to the metadata's `test`:
 
     - `image` and `pixel` (calibrated), `thesis_image` and `thesis_pixel` (the thesis's scoring of
-      the same network): `ImageMetrics` and `PixelMetrics` as JSON.
+      the same network; a memory has none): `ImageMetrics` and `PixelMetrics` as JSON.
     - `baselines`: what no network is needed for. `all_defective_f1`, the F1 of calling every photo
       defective; `brightness_auroc` of the mean grey alone (far from 0.5, an image figure proves
       little); `mean_image_auroc` of the squared difference from the mean training photo.
@@ -54,16 +53,19 @@ def evaluate(model: ModelName, category: str, data: Path, folder: Path) -> Metad
     kinds = [sample.kind for sample in samples]
     masks, known = load_masks(samples)
     mean = _mean_training_photo(data, category)
-    inspect = load(model, category, folder=folder)
-    limit, thesis_limit = DEFAULT_LIMIT, inspect.calibration.thesis_limit
+    inspect = load(model, category, folder=folder)  # type: ignore[call-overload]  # any detector
+    limit, thesis_limit = DEFAULT_LIMIT, None
     maps, errors = np.empty((2, *masks.shape), np.float32)
     scores, thesis_scores, brightness, distance = [], [], [], []
     for start in range(0, len(samples), BATCH):
         photos = [prepare(sample.path) for sample in samples[start : start + BATCH]]
         for i, (photo, found) in enumerate(zip(photos, inspect(photos), strict=True), start):
-            maps[i], errors[i] = found.anomaly_map, found.error_map
+            maps[i] = found.anomaly_map
             scores.append(found.score)
-            thesis_scores.append(found.thesis_score)
+            if found.thesis_limit is not None:
+                errors[i] = found.error_map
+                thesis_scores.append(found.thesis_score)
+                thesis_limit = found.thesis_limit
             brightness.append(float(photo.seen.mean()))
             if mean is not None:
                 distance.append(float(np.square(photo.seen - mean).mean()))
@@ -80,8 +82,6 @@ def evaluate(model: ModelName, category: str, data: Path, folder: Path) -> Metad
     test: dict[str, Any] = {
         "image": to_json(image_metrics(scores, labels, kinds, limit)),
         "pixel": to_json(pixel_metrics(maps, masks, known, limit)),
-        "thesis_image": to_json(image_metrics(thesis_scores, labels, kinds, thesis_limit)),
-        "thesis_pixel": to_json(pixel_metrics(errors, masks, known, thesis_limit)),
         "baselines": baselines,
         "scores": {
             "calibrated": [round(score, 4) for score in scores],
@@ -89,6 +89,11 @@ def evaluate(model: ModelName, category: str, data: Path, folder: Path) -> Metad
             "kind": kinds,
         },
     }
+    if thesis_limit is not None:
+        test |= {
+            "thesis_image": to_json(image_metrics(thesis_scores, labels, kinds, thesis_limit)),
+            "thesis_pixel": to_json(pixel_metrics(errors, masks, known, thesis_limit)),
+        }
     return rewrite(folder, model, category, test=test)
 
 

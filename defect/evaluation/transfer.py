@@ -6,7 +6,7 @@ calibrated score is given beside it, though it measures against another product'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
 from defect.evaluation.protocol import rewrite
 from defect.images import network_input, read_photo
 from defect.inspector import BATCH, DEFAULT_LIMIT
-from defect.networks import MODELS
+from defect.networks import DETECTORS
 from defect.weights import read_index, read_metadata, relative_path
 
 
@@ -29,12 +29,13 @@ class Transfer:
     model: str
     category: str
     """What the model was trained on."""
-    thesis: ImageMetrics
+    thesis: ImageMetrics | None
+    """`None` of a memory, which has no thesis score."""
     calibrated: ImageMetrics
 
 
 def transfer(samples: Sequence[Sample], folder: Path) -> Iterator[Transfer]:
-    """Every autoencoder in the folder on the same photos, each photo read once, one at a time.
+    """Every detector in the folder on the same photos, each photo read once, one at a time.
 
     Raises:
         DataError: the photos are all good or all defective.
@@ -47,16 +48,17 @@ def transfer(samples: Sequence[Sample], folder: Path) -> Iterator[Transfer]:
     # Only the networks' view is kept; the larger ones would take a gigabyte.
     photos = [network_input(read_photo(sample.path).pixels) for sample in samples]
     for entry in read_index(folder):
-        if entry.model not in MODELS:
+        if entry.model not in DETECTORS:
             continue
-        inspect = load(entry.model, entry.category, folder=folder)
-        scores, thesis_scores = [], []
+        inspect = load(entry.model, entry.category, folder=folder)  # type: ignore[call-overload]
+        scores, thesis_scores, limit = [], [], None
         for start in range(0, len(photos), BATCH):
             for found in inspect(photos[start : start + BATCH]):
                 scores.append(found.score)
-                thesis_scores.append(found.thesis_score)
-        limit = inspect.calibration.thesis_limit
-        thesis = image_metrics(thesis_scores, labels, kinds, limit)
+                if found.thesis_limit is not None:
+                    thesis_scores.append(found.thesis_score)
+                    limit = found.thesis_limit
+        thesis = image_metrics(thesis_scores, labels, kinds, limit) if limit is not None else None
         calibrated = image_metrics(scores, labels, kinds, DEFAULT_LIMIT)
         yield Transfer(entry.model, entry.category, thesis, calibrated)
 
@@ -67,7 +69,9 @@ def save_transfer(result: Transfer, dataset: str, folder: Path) -> None:
     Raises:
         WeightsError: a weights file must not be used.
     """
-    found = {"image": to_json(result.calibrated), "thesis_image": to_json(result.thesis)}
+    found = {"image": to_json(result.calibrated)}
+    if result.thesis is not None:
+        found["thesis_image"] = to_json(result.thesis)
     before = read_metadata(folder / relative_path(result.model, result.category)).transfer
     rewrite(folder, result.model, result.category, transfer={**before, dataset: found})
 
@@ -75,25 +79,28 @@ def save_transfer(result: Transfer, dataset: str, folder: Path) -> None:
 def transfer_means(results: Sequence[Transfer]) -> list[str]:
     """A line a model: the mean image AUROC over its categories, and the thesis score's."""
     lines = []
-    for model in MODELS:
+    for model in DETECTORS:
         chosen = [result for result in results if result.model == model]
+        thesis = [result.thesis for result in chosen if result.thesis is not None]
         if chosen:
-            ours, thesis = (
-                np.mean([metrics.auroc.value for metrics in column])
-                for column in ([r.calibrated for r in chosen], [r.thesis for r in chosen])
-            )
-            lines.append(
-                f"{model:4}mean of {len(chosen):<10}image AUROC {ours:.3f}"
-                f"  thesis score {thesis:.3f}"
-            )
+            ours = _mean(result.calibrated for result in chosen)
+            line = f"{model + ' ':4}mean of {len(chosen):<10}image AUROC {ours}"
+            lines.append(line + (f"  thesis score {_mean(thesis)}" if thesis else ""))
     return lines
+
+
+def _mean(metrics: Iterable[ImageMetrics]) -> str:
+    return f"{np.mean([float(each.auroc.value or 0) for each in metrics]):.3f}"
 
 
 def transfer_line(result: Transfer) -> str:
     """One line: image AUROC with its interval, and the mean squared error's beside it."""
-    ours, thesis = result.calibrated.auroc, result.thesis.auroc
-    return (
-        f"{result.model:4}{result.category:18}image AUROC {ours.value:.3f} "
-        f"({ours.low:.3f}–{ours.high:.3f})  thesis score {thesis.value:.3f} "
-        f"({thesis.low:.3f}–{thesis.high:.3f})"
+    ours = result.calibrated.auroc
+    line = (
+        f"{result.model + ' ':4}{result.category:18}image AUROC {ours.value:.3f} "
+        f"({ours.low:.3f}–{ours.high:.3f})"
     )
+    if result.thesis is None:
+        return line
+    thesis = result.thesis.auroc
+    return line + f"  thesis score {thesis.value:.3f} ({thesis.low:.3f}–{thesis.high:.3f})"

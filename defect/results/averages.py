@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from defect.networks import MODELS
+from defect.networks import DETECTORS, MODELS
 from defect.results.headers import TRANSFER, Result, Row, number_in
 
 MASKED = ("bottle", "capsule", "grid", "metal_nut", "pill", "screw", "toothbrush")
@@ -43,9 +43,9 @@ def means(found: Sequence[Row]) -> list[Mean]:
     """A mean a model with a measured category, and one of the best in each category."""
     measured = [row for row in found if row.category in MASKED and row.image_auroc is not None]
     groups: dict[str, list[Row]] = {
-        model: [row for row in measured if row.model == model] for model in MODELS
+        model: [row for row in measured if row.model == model] for model in DETECTORS
     }
-    groups[BEST_OF_THREE] = measured
+    groups[BEST_OF_THREE] = [row for row in measured if row.model in MODELS]
     return [
         Mean(
             who,
@@ -89,7 +89,7 @@ def rank_correlations(found: Sequence[Row]) -> list[RankCorrelation]:
 def transfer_means(results: Sequence[Result], dataset: str = TRANSFER) -> list[Mean]:
     """A mean a model over all its categories, on the data set's photos; no pixel figures."""
     found = []
-    for model in MODELS:
+    for model in DETECTORS:
         chosen = [
             r.transfer[dataset] for r in results if r.model == model and dataset in r.transfer
         ]
@@ -100,8 +100,9 @@ def transfer_means(results: Sequence[Result], dataset: str = TRANSFER) -> list[M
                 [number_in(t, "thesis_image", "auroc", "value") for t in chosen],
             )
         )
-        if ours and thesis:
-            averages = sum(ours) / len(ours), sum(thesis) / len(thesis)
+        if ours:
+            of_thesis = sum(thesis) / len(thesis) if thesis else None
+            averages = sum(ours) / len(ours), of_thesis
             found.append(Mean(model, len(ours), *averages, None, None))
     return found
 

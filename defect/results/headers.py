@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from defect.evaluation.thesis import THESIS
-from defect.networks import MODELS
+from defect.networks import DETECTORS
 from defect.weights import (
     SCHEMA_VERSION,
     WEIGHTS_FOLDER,
@@ -35,7 +35,7 @@ class Result(Metadata):
 
 @dataclass(frozen=True)
 class Row:
-    """One autoencoder on one category. Fractions in 0..1, None where there is no figure."""
+    """One detector on one category. Fractions in 0..1, None where there is no figure."""
 
     model: str
     category: str
@@ -104,8 +104,10 @@ def read_results(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
-    """The scorecard: a row an autoencoder, in the given order."""
-    found = [row_of(result, bundled=result.bundled) for result in results if result.model in MODELS]
+    """The scorecard: a row a detector, in the given order."""
+    found = [
+        row_of(result, bundled=result.bundled) for result in results if result.model in DETECTORS
+    ]
     best: dict[str, float] = {}
     for row in found:
         if row.image_auroc is not None:
@@ -135,9 +137,9 @@ def number_in(document: object, *path: str) -> float | None:
 
 def _place(result: Metadata) -> tuple[bool, bool, str, int]:
     """The classifier last, rendered categories before it, the models as they are listed."""
-    autoencoder = result.model in MODELS
-    number = [*MODELS].index(result.model) if autoencoder else 0  # type: ignore[arg-type]
-    return not autoencoder, result.category.startswith("rendered_"), result.category, number
+    detector = result.model in DETECTORS
+    number = DETECTORS.index(result.model) if detector else 0
+    return not detector, result.category.startswith("rendered_"), result.category, number
 
 
 def _result(metadata: Metadata, bundled: bool) -> Result:

@@ -113,7 +113,7 @@ def share(rate: float | None, count: int | None) -> str:
 
 
 def _line(row: Row) -> str:
-    name = f"{row.model:4}{row.category:18}"
+    name = f"{row.model + ' ':4}{row.category:18}"
     if row.image_auroc is None:
         return f"{name}not measured"
     place = number(row.pixel_auroc, row.pixel_reason)

@@ -16,9 +16,9 @@ import numpy as np
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images
 from defect.evaluation.protocol import evaluate, has_test
-from defect.networks import ModelName
+from defect.networks import MEMORY
 from defect.results import summary
-from defect.training import run
+from defect.training import memories, run
 from defect.training.autoencoder import HELD_OUT_LEAST, Recipe, split
 from defect.weights import read_index, read_metadata, relative_path
 
@@ -27,7 +27,7 @@ from defect.weights import read_index, read_metadata, relative_path
 class Job:
     """One model and category, and what is to be done for it."""
 
-    model: ModelName
+    model: str
     category: str
     photos: int
     """Training photos."""
@@ -40,7 +40,7 @@ class Job:
 def plan(
     data: Path,
     weights: Path,
-    models: Sequence[ModelName],
+    models: Sequence[str],
     categories: Sequence[str] = (),
     *,
     again: bool = False,
@@ -72,7 +72,7 @@ def plan(
             if file in listed and not again:
                 unmeasured = not _test_of(weights / file) and has_test(data, category)
                 action = "measure" if unmeasured else "nothing"
-            elif not enough:
+            elif not enough and model != MEMORY:
                 action = "too few"
             jobs.append(Job(model, category, photos, fitted, action))
     return jobs
@@ -91,10 +91,13 @@ def describe(jobs: Sequence[Job], epochs: int) -> str:
             ("too few", f"skipped: {own[0].photos} photos, {2 * HELD_OUT_LEAST} are needed"),
         ):
             chosen = [job.model for job in own if job.action == action]
+            if action == "train" and MEMORY in chosen:
+                chosen.remove(MEMORY)
+                told.append(f"memory to teach ({own[0].photos} photos, once)")
             told += [f"{' '.join(chosen)} {words}"] if chosen else []
         lines.append(f"{category:18}{'; '.join(told)}")
     training = [job for job in jobs if job.action == "train"]
-    views = sum(job.fitted for job in training) * epochs
+    views = sum(job.fitted for job in training if job.model != MEMORY) * epochs
     done = sum(job.action == "nothing" for job in jobs)
     lines.append(f"{len(training)} to train, {done} done: at most {views:,} photo views")
     return "\n".join(lines)
@@ -124,14 +127,23 @@ def run_grid(jobs: Sequence[Job], data: Path, weights: Path, recipe: Recipe) -> 
             continue
         try:
             if job.action == "train":
-                print(f"{name}: {pace.time_left(jobs[number:])}", flush=True)
+                if job.model != MEMORY:
+                    print(f"{name}: {pace.time_left(jobs[number:])}", flush=True)
                 if images_of != job.category:
                     images = load_images(mvtec.train_samples(data, job.category))
                     images_of = job.category
-                entry = run.train_and_save(
-                    job.model, job.category, data, weights, recipe, images=images
-                )
-                pace.note(job.model, weights / entry.file)
+                if job.model == MEMORY:
+                    memories.teach_and_save(job.category, data, weights, recipe.seed, images)
+                else:
+                    entry = run.train_and_save(
+                        job.model,  # type: ignore[arg-type]  # an autoencoder here
+                        job.category,
+                        data,
+                        weights,
+                        recipe,
+                        images=images,
+                    )
+                    pace.note(job.model, weights / entry.file)
             if has_test(data, job.category):
                 print(summary(evaluate(job.model, job.category, data, weights)), flush=True)
             else:
@@ -163,7 +175,7 @@ class _Pace:
         return sum(self.seen[name] for name in chosen) / seconds if seconds else None
 
     def time_left(self, jobs: Sequence[Job]) -> str:
-        training = [job for job in jobs if job.action == "train"]
+        training = [job for job in jobs if job.action == "train" and job.model != MEMORY]
         which = f"{len(training)} left to train"
         seconds = 0.0
         for job in training:

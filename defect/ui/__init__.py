@@ -8,6 +8,8 @@ from defect.ui.api_tab import api_tab
 from defect.ui.batch_tab import batch_tab
 from defect.ui.endpoints import endpoints
 from defect.ui.inspect_tab import inspect_tab
+from defect.ui.product_endpoints import product_endpoints
+from defect.ui.product_tab import product_tab
 from defect.ui.results_tab import results_tab
 from defect.ui.steel_tab import steel_tab
 from defect.ui.texts import label
@@ -29,9 +31,12 @@ def build_demo() -> gr.Blocks:
                 steel_tab()
             with gr.Tab(label("tab_batch"), id="batch"):
                 batch_tab()
+            with gr.Tab(label("tab_product"), id="product"):
+                product_tab(demo)
             with gr.Tab(label("tab_results"), id="results") as results:
                 results_tab(results)
             with gr.Tab(label("tab_api"), id="api") as api:
                 api_tab(api)
         endpoints()
+        product_endpoints()
     return demo

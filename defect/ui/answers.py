@@ -41,15 +41,19 @@ class Region:
 
 @dataclass(frozen=True)
 class Inspected:
-    """One photo inspected by one autoencoder."""
+    """One photo inspected by one detector."""
 
     model: str
     category: str
     defective: Annotated[bool, Field(description="whether the score reaches the threshold")]
     score: Annotated[float, Field(description="highest anomaly; 1.0 is the normal limit")]
     threshold: Multiple
-    thesis_score: Annotated[float, Field(description="mean squared reconstruction error")]
-    thesis_limit: Annotated[float, Field(description="99 of 100 normal photos stay under it")]
+    thesis_score: Annotated[
+        float | None, Field(description="mean squared reconstruction error; null: rebuilds nothing")
+    ]
+    thesis_limit: Annotated[
+        float | None, Field(description="99 of 100 normal photos stay under it")
+    ]
     area: Annotated[float, Field(description="share of the photo over the threshold, 0 to 1")]
     summary: Annotated[str, Field(description="the verdict's reason in a sentence")]
     regions: Annotated[list[Region], Field(description="largest first")]
@@ -59,7 +63,7 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Compared:
-    """One photo inspected by every autoencoder of its category."""
+    """One photo inspected by every detector of its category."""
 
     category: str
     results: Annotated[list[Inspected], Field(description="one a model, the recommended first")]
@@ -69,6 +73,10 @@ class Compared:
 class Steel:
     """One steel surface, classified."""
 
+    known: Annotated[bool, Field(description="false: not one of these six")]
+    novelty: Annotated[
+        float | None, Field(description="how unlike all six; over 1 is not one of them")
+    ]
     label: Annotated[str, Field(description="the likeliest of the six classes")]
     confidence: Annotated[float, Field(description="its probability, 0 to 1")]
     margin: Annotated[float, Field(description="its lead over the second likeliest, 0 to 1")]
@@ -157,12 +165,13 @@ def inspected(result: Inspection) -> dict[str, Any]:
 
 def steel(result: Classification) -> dict[str, Any]:
     """A classification as `Steel`."""
-    first, second = sorted(result.probabilities.values(), reverse=True)[:2]
     return asdict(
         Steel(
+            known=result.known,
+            novelty=result.novelty,
             label=result.label,
             confidence=result.confidence,
-            margin=first - second,
+            margin=result.margin,
             probabilities=result.probabilities,
             notes=list(result.notes),
             weights=Weights(**asdict(result.weights)),

@@ -200,8 +200,8 @@ def _look(given: Given, inspection: Inspection) -> Look:
     light = replace(
         inspection,
         photo=_EMPTY.astype(np.uint8),
-        error_map=_EMPTY,
-        reconstruction=_EMPTY.astype(np.uint8),
+        error_map=None,
+        reconstruction=None,
         # A copy, as the map is a part of its whole chunk's.
         anomaly_map=inspection.anomaly_map.copy(),
     )

@@ -14,6 +14,7 @@ import defect
 from defect import catalogue
 from defect.images import ImageError, prepare
 from defect.inspector import Inspection, check_limit
+from defect.networks import DETECTORS
 from defect.overlay import draw_cam, draw_overlay
 from defect.report_files import mask_png
 from defect.ui import answers
@@ -41,11 +42,12 @@ def endpoints() -> None:
 def predict_autoencoder(
     photo: str | None, model: str, category: str, threshold: float
 ) -> tuple[Any, ...]:
-    """Inspects one product photo for defects with an autoencoder that only saw good parts.
+    """Inspects one product photo for defects with a detector that only saw good parts.
 
     Args:
         photo: the photo, showing the category's product framed as the category expects
-        model: cae, vae or dae; which there are for a category, the models endpoint lists
+        model: cae, vae, dae or memory; which there are for a category, the models endpoint lists.
+            A memory rebuilds nothing: no reconstruction, and null for the thesis score
         category: the product, such as bottle; the models endpoint lists what each expects
         threshold: scores from here on are called defective; 1.0 is the normal limit
     """
@@ -56,13 +58,15 @@ def predict_autoencoder(
     return (
         answers.inspected(result),
         _overlay(result),
-        write_jpeg("reconstruction", result.reconstruction),
+        None
+        if result.reconstruction is None
+        else write_jpeg("reconstruction", result.reconstruction),
         write_picture("mask.png", mask_png(result.mask)),
     )
 
 
 def compare(photo: str | None, category: str, threshold: float) -> tuple[Any, ...]:
-    """Inspects one product photo with every autoencoder there is for its category.
+    """Inspects one product photo with every detector there is for its category.
 
     Args:
         photo: the photo, showing the category's product framed as the category expects
@@ -103,7 +107,7 @@ def predict_batch(
 
     Args:
         photos: photos, or ZIP archives of photos
-        model: cae, vae or dae; which there are for a category, the models endpoint lists
+        model: cae, vae, dae or memory; the models endpoint lists which there are for a category
         category: the product, such as bottle; the models endpoint lists what each expects
         threshold: scores from here on are called defective; 1.0 is the normal limit
     """
@@ -120,6 +124,8 @@ def models() -> list[dict[str, Any]]:
     """Lists every trained model: its category, file, checksum, and what photo it expects."""
     rows = []
     for entry in _index():
+        if entry.model not in (*DETECTORS, "cnn"):
+            continue  # a part of other models, which takes no photos itself
         category = catalogue.categories().get(entry.category)
         expects = category.expects if category else "a close-up of a hot-rolled steel surface"
         rows.append({**dataclasses.asdict(entry), "expects": expects})
@@ -138,7 +144,7 @@ def _autoencoder() -> None:
         [
             typed_json(answers.Inspected, "result"),
             gr.Image(label="overlay (JPEG)"),
-            gr.Image(label="reconstruction (JPEG, 256×256)"),
+            gr.Image(label="reconstruction (JPEG, 256×256; none of a memory)"),
             gr.Image(label="mask (PNG, 256×256, white where over the threshold)"),
         ],
         api_name="predict_autoencoder",

@@ -12,7 +12,7 @@ import numpy as np
 from defect import catalogue, results
 from defect.images import network_input
 from defect.inspector import DEFAULT_LIMIT
-from defect.networks import MODELS
+from defect.networks import DETECTORS, MEMORY
 from defect.results import Result
 from defect.results.headers import number_in
 from defect.threshold_cost import GOOD, cost, stored_scores
@@ -56,7 +56,7 @@ def sections(found: list[Result]) -> tuple[Any, ...]:
 
 def choice(found: list[Result], name: str, wanted: str | None) -> tuple[Any, ...]:
     """The pickers, the figures and the reconstructions; the first model if the wanted is absent."""
-    autoencoders = [result for result in found if result.model in MODELS]
+    autoencoders = [result for result in found if result.model in DETECTORS]
     models = [result.model for result in autoencoders if result.category == name]
     if not models:
         return (gr.skip(),) * 5
@@ -93,7 +93,7 @@ def detail(result: Result) -> str:
     cards = [
         _figure(
             f"ROC: {auroc}",
-            lambda: figures.roc_figure(lists["calibrated"], lists.get("thesis"), defective),
+            lambda: figures.roc_figure(lists["calibrated"], lists.get("thesis") or None, defective),
             f"ROC curve of {name}. {auroc}.",
             caption,
             bool(scores.good and scores.defective),
@@ -139,6 +139,8 @@ def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     known = catalogue.categories().get(result.category)
     if known is None or result.model not in known.models:
         return NO_WEIGHTS, gr.Gallery(None, visible=False)
+    if result.model == MEMORY:
+        return "A memory compares; it rebuilds nothing.", gr.Gallery(None, visible=False)
     if not known.examples:
         return NO_PHOTOS.format(result.category), gr.Gallery(None, visible=False)
     try:
@@ -149,6 +151,7 @@ def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     items = [
         (_pair(each.photo, each.reconstruction), f"{example.caption} · {each.score:.2f}")
         for example, each in zip(known.examples, seen, strict=True)
+        if each.reconstruction is not None  # a memory rebuilds nothing
     ]
     told = "Rendered examples, each beside its reconstruction, with their scores."
     return told, gr.Gallery(items, visible=True)

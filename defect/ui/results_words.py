@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, Literal
 
 from defect.evaluation.thesis import THESIS_NEU_ACCURACY
-from defect.networks import MODELS
+from defect.networks import DETECTORS, MODELS
 from defect.results import (
     BEST_OF_THREE,
     MASKED,
@@ -132,7 +132,7 @@ def means_table(means: Sequence[Mean]) -> str:
         ["", "Categories", "Image AUROC", "Thesis score", "Pixel AUROC"],
         [
             [
-                escape(mean.who.upper() if mean.who in MODELS else mean.who.capitalize()),
+                escape(mean.who.upper() if mean.who in DETECTORS else mean.who.capitalize()),
                 f"{mean.categories} of {len(MASKED)}",
                 *(
                     number(value)
@@ -168,11 +168,11 @@ def kinds_table(result: Result) -> str:
 
 def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     """Image AUROC on KolektorSDD, calibrated and by the thesis's score, with intervals."""
-    by = {(r.category, r.model): r.transfer.get(TRANSFER) for r in results if r.model in MODELS}
+    by = {(r.category, r.model): r.transfer.get(TRANSFER) for r in results if r.model in DETECTORS}
     measured = {key: figures for key, figures in by.items() if figures}
     if not measured:
         return hint("Not measured yet: `python -m defect transfer --data DIR` does it.")
-    models = [model for model in MODELS if any(key[1] == model for key in measured)]
+    models = [model for model in DETECTORS if any(key[1] == model for key in measured)]
     of = {mean.who: mean for mean in means}
     lines = [
         [escape(name)]

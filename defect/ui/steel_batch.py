@@ -118,7 +118,9 @@ def classify_all(paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
                 else:
                     entry = steel_entry_of(result)
                     drawn = draw_cam(thumbnail(result.photo, TILE_SIDE), result.cam)
-                    caption = f"{result.label} · {100 * result.confidence:.0f} % · {result.name}"
+                    caption = (
+                        f"{entry.row.verdict} · {100 * result.confidence:.0f} % · {result.name}"
+                    )
                     tiles.append((entry.row.margin, write_jpeg("grad-cam", drawn), caption))
                 rows.append(writer.add(entry))
                 if time.monotonic() - told > _TOLD_EVERY:

@@ -14,6 +14,7 @@ ENGLISH = {
     "tab_inspect": "Inspect",
     "tab_steel": "Steel surface",
     "tab_batch": "Batch",
+    "tab_product": "Your product",
     "tab_results": "Results",
     "tab_api": "API",
     "category": "Category",
@@ -34,8 +35,8 @@ ENGLISH = {
     "threshold_at": "threshold {limit} ×",
     "gauge": "Score {score}, threshold {limit} times the normal limit",
     "gauge_limit": "{limit} times the normal limit",
-    "numbers": "Score {score} · threshold {limit} · {model}, {category} · thesis score {thesis} "
-    "(normal up to {thesis_limit})",
+    "numbers": "Score {score} · threshold {limit} · {model}, {category}",
+    "numbers_thesis": " · thesis score {thesis} (normal up to {thesis_limit})",
     "unfamiliar": "This does not look like a photo of {category} at all: a large part of it lies "
     "over the normal limit. Check the category and how the photo was taken before you trust the "
     "verdict.",
@@ -118,6 +119,7 @@ CHINESE = {
     "tab_inspect": "检测",
     "tab_steel": "钢材表面",
     "tab_batch": "批量",
+    "tab_product": "您的产品",
     "tab_results": "结果",
     "tab_api": "接口",
     "category": "产品类别",
@@ -137,8 +139,8 @@ CHINESE = {
     "threshold_at": "阈值 {limit} ×",
     "gauge": "得分 {score}，阈值为正常上限的 {limit} 倍",
     "gauge_limit": "正常上限的 {limit} 倍",
-    "numbers": "得分 {score} · 阈值 {limit} · {model}，{category} · 论文得分 {thesis}"
-    "（正常不超过 {thesis_limit}）",
+    "numbers": "得分 {score} · 阈值 {limit} · {model}，{category}",
+    "numbers_thesis": " · 论文得分 {thesis}（正常不超过 {thesis_limit}）",
     "unfamiliar": "这张照片完全不像 {category}：大部分区域超出正常上限。"
     "请先检查类别和拍摄方式，再参考判定结果。",
     "verdict": "{word}：{sentence}",

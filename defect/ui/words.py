@@ -6,6 +6,7 @@ from html import escape
 
 from defect.catalogue import Category
 from defect.classifier import Classification
+from defect.networks import MEMORY
 from defect.threshold_cost import Cost
 from defect.weights import Metadata, WeightsSource
 
@@ -46,10 +47,9 @@ def steel_verdict(result: Classification) -> str:
         if result.confidence >= 0.95
         else ("Likely" if result.confidence >= 0.7 else "Unsure")
     )
-    second = sorted(result.probabilities, key=result.probabilities.__getitem__)[-2]
     text = (
         f"{sure}, among these six ({_percent(result.confidence)}), "
-        f"{100 * result.margin:.0f} points before {second}."
+        f"{100 * result.margin:.0f} points before {result.second}."
     )
     return _card("", result.label, text, notes)
 
@@ -69,9 +69,13 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
         f"**{source.file}** ({source.source}, {source.size / 1e6:.1f} MB), sha256 "
         f"`{source.sha256[:16]}…`",
         f"Trained on {metadata.dataset} ({metadata.licence}): {training.images_fit} normal photos, "
-        f"{training.images_held_out} held out; epoch {training.best_epoch} of "
-        f"{training.epochs_run} kept; learning rate {training.learning_rate:g}, seed "
-        f"{training.seed}; corruption: {training.corruption}.",
+        + (
+            f"each judged by the others; taught in {training.seconds:.0f} s, no training epochs."
+            if metadata.model == MEMORY
+            else f"{training.images_held_out} held out; epoch {training.best_epoch} of "
+            f"{training.epochs_run} kept; learning rate {training.learning_rate:g}, seed "
+            f"{training.seed}; corruption: {training.corruption}."
+        ),
     ]
     image = metadata.test.get("image", {})
     if image.get("auroc", {}).get("value") is not None:
@@ -79,7 +83,8 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
         thesis = metadata.test.get("thesis_image", {}).get("auroc", {}).get("value")
         lines.append(
             f"On {image['normal']} normal and {image['defective']} defective test photos: image "
-            f"AUROC {image['auroc']['value']:.3f} (thesis score: {thesis:.3f})"
+            f"AUROC {image['auroc']['value']:.3f}"
+            + (f" (thesis score: {thesis:.3f})" if thesis is not None else "")
             + (f", pixel AUROC {pixel:.3f}" if pixel is not None else "")
             + f"; {100 * image['false_alarm_rate']:.0f} % false alarms and "
             f"{100 * image['detection_rate']:.0f} % of defects found at the default threshold."

@@ -43,6 +43,16 @@ function viewer(element, props, watch) {
     element.dataset.painted = state.limit.toFixed(2);
   }
 
+  // A model that rebuilds nothing has no view of it.
+  function offerViews() {
+    const absent = { reconstruction: look && !look.reconstruction, error: look && !look.error };
+    for (const view of element.querySelectorAll(".views input")) {
+      view.parentElement.hidden = Boolean(absent[view.value]);
+      if (absent[state.view]) view.checked = view.value === "overlay";
+    }
+    if (absent[state.view]) state.view = "overlay";
+  }
+
   function showVerdict() {
     const bad = look && look.score >= stepsOf(state.limit);
     const kind = look ? (bad ? "bad" : "good") : sent.kind === "problem" ? "problem" : "";
@@ -71,10 +81,13 @@ function viewer(element, props, watch) {
       limit,
       model: look.model.toUpperCase(),
       category: look.category,
+    };
+    const thesis = look && look.thesis_score !== null && {
       thesis: look.thesis_score.toFixed(4),
       thesis_limit: look.thesis_limit.toFixed(4),
     };
-    $(".numbers-line").textContent = look ? say("numbers", numbers) : "";
+    $(".numbers-line").textContent =
+      (look ? say("numbers", numbers) : "") + (thesis ? say("numbers_thesis", thesis) : "");
     $(".notes").textContent = look ? look.notes.join(" ") : "";
     $(".warning").hidden = !look?.unfamiliar;
     $(".warning").textContent = look?.unfamiliar ? say("unfamiliar", { category: look.category }) : "";
@@ -201,6 +214,7 @@ function viewer(element, props, watch) {
     if (turn !== asked) return; // something newer came meanwhile
     const plotted = JSON.stringify(value.scores) !== JSON.stringify(sent.scores);
     [sent, look] = [value, opened];
+    offerViews();
     if (plotted && sent.scores) plot.draw(sent.scores);
     paint();
     settle();

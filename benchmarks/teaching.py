@@ -1,0 +1,187 @@
+"""The memory of normal against its floors: by number of photos, its promises, its odd-photo check
+and its speed. Nothing is chosen here; test labels only count.
+
+Run it: python -m benchmarks.teaching --data DIR [--counts 1 5 10 20 all] [--draws 5] [--odd 50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+from defect import memory as normal
+from defect.datasets import mvtec
+from defect.datasets.samples import Sample, load_images, load_masks
+from defect.extractor import Extractor
+from defect.networks import build_autoencoder
+from defect.results.averages import MASKED
+from defect.scoring import scores, to_tensor
+from defect.taught import load_extractor
+from defect.training.odd import odd_photos
+from defect.training.teach import Taught, teach
+from defect.weights import WEIGHTS_FOLDER
+
+BATCH = 16
+STEP = 4
+"""Every so many pixels a side count for the pixel AUROC here; the protocol takes all."""
+ODD_AMONG = 20
+
+
+@dataclass(frozen=True)
+class Test:
+    """A category's photos, as the networks see them."""
+
+    train: np.ndarray
+    photos: np.ndarray
+    masks: np.ndarray
+    known: np.ndarray
+    defective: np.ndarray
+
+
+def main() -> None:
+    """Prints a line a measurement and a mean a number of photos; the last line is JSON."""
+    parser = argparse.ArgumentParser(description="Measures the memory of normal.")
+    parser.add_argument("--data", type=Path, required=True, help="categories in MVTec AD layout")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS_FOLDER)
+    parser.add_argument("--categories", nargs="+", default=list(MASKED))
+    parser.add_argument("--counts", nargs="+", default=["1", "5", "10", "20", "all"])
+    parser.add_argument("--draws", type=int, default=5, help="of the photos taught (all: one)")
+    parser.add_argument("--odd", type=int, default=50, help="draws of the odd-photo check")
+    parser.add_argument("--step", type=int, default=1, help="take every so many-th test photo")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    extractor, sha256 = load_extractor(options.weights)
+    found = []
+    for name in options.categories:
+        test = _load(options.data, name, options.step)
+        for count in options.counts:
+            draws = 1 if count == "all" else options.draws
+            runs = [_once(extractor, sha256, test, count, draw) for draw in range(draws)]
+            line = {key: round(float(np.mean([run[key] for run in runs])), 4) for key in runs[0]}
+            found.append({"category": name, "photos": count, **line})
+            print(json.dumps(found[-1]), flush=True)
+        if options.odd:
+            found.append({"category": name, "photos": "odd", **_odd(extractor, test, options.odd)})
+            print(json.dumps(found[-1]), flush=True)
+    for count in [*options.counts, *(["odd"] if options.odd else [])]:
+        rows = [row for row in found if row["photos"] == count]
+        means = {
+            key: round(float(np.mean([row[key] for row in rows])), 4)
+            for key in rows[0]
+            if key not in ("category", "photos")
+        }
+        print(json.dumps({"mean of": len(rows), "photos": count, **means}), flush=True)
+    print(json.dumps(speed(extractor)))
+
+
+def _load(data: Path, name: str, step: int) -> Test:
+    samples: list[Sample] = mvtec.test_samples(data, name)[::step]
+    masks, known = load_masks(samples)
+    return Test(
+        load_images(mvtec.train_samples(data, name)),
+        load_images(samples),
+        masks,
+        known,
+        np.array([sample.defective for sample in samples], bool),
+    )
+
+
+def _once(extractor: Extractor, sha256: str, test: Test, count: str, draw: int) -> dict[str, float]:
+    chosen: np.ndarray = np.arange(len(test.train))
+    if count != "all":
+        chosen = np.random.default_rng(draw).permutation(len(test.train))[: int(count)]
+    taught = teach(extractor, test.train[chosen], sha256, seed=draw)
+    maps = _maps(extractor, taught, test.photos)
+    found = scores(maps).numpy()
+    kept = maps[:, STEP // 2 :: STEP, STEP // 2 :: STEP].numpy()[test.known]
+    masks = test.masks[test.known][:, STEP // 2 :: STEP, STEP // 2 :: STEP]
+    return {
+        "image_auroc": auroc(found, test.defective),
+        "pixel_auroc": auroc(kept.ravel(), masks.ravel()),
+        "false_alarms": float((found[~test.defective] >= 1).mean()),
+        "caught": float((found[test.defective] >= 1).mean()),
+        "place_share": taught.memory.place_share,
+        "passes": taught.passes,
+    }
+
+
+def _odd(extractor: Extractor, test: Test, draws: int) -> dict[str, float]:
+    """One defective photo among twenty: how often it is named, and how often a good one is."""
+    caught, wrong = 0, 0
+    bad = test.photos[test.defective]
+    for draw in range(draws):
+        pick = np.random.default_rng(1000 + draw)
+        good = test.train[pick.permutation(len(test.train))[: ODD_AMONG - 1]]
+        images = np.concatenate([good, bad[pick.integers(len(bad))][None]])
+        taught = teach(extractor, images, "", seed=draw)
+        named = {odd.index for odd in odd_photos(images, taught.scores)}
+        caught += ODD_AMONG - 1 in named
+        wrong += len(named - {ODD_AMONG - 1})
+    return {"flagged": caught / draws, "false_flags": wrong / (draws * (ODD_AMONG - 1))}
+
+
+@torch.inference_mode()
+def _maps(extractor: Extractor, taught: Taught, photos: np.ndarray) -> torch.Tensor:
+    parts = []
+    for start in range(0, len(photos), BATCH):
+        pixels = to_tensor(photos[start : start + BATCH])
+        relit, _ = normal.relight(pixels, taught.memory.light)
+        parts.append(normal.anomaly_maps(taught.memory, normal.describe(extractor, relit)))
+    return torch.cat(parts)
+
+
+def auroc(values: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the ROC curve by ranks; nan where one kind is missing."""
+    n, p = int((~positive).sum()), int(positive.sum())
+    if not n or not p:
+        return float("nan")
+    return float((rankdata(values)[positive].sum() - p * (p + 1) / 2) / (n * p))
+
+
+@torch.inference_mode()
+def speed(extractor: Extractor) -> dict[str, float]:
+    """CPU seconds, as multiples: an inspection in CAE forwards, teaching in extractor passes."""
+    network = build_autoencoder("cae").eval()
+    photos = np.random.default_rng(0).integers(0, 255, (20, 256, 256, 3), np.uint8)
+    pixels = to_tensor(photos[:1])
+    taught = teach(extractor, photos, "")
+
+    def inspect() -> None:
+        relit, _ = normal.relight(pixels, taught.memory.light)
+        scores(normal.anomaly_maps(taught.memory, normal.describe(extractor, relit)))
+
+    def over_twenty() -> None:
+        for start in range(0, 20, BATCH):
+            normal.describe(extractor, to_tensor(photos[start : start + BATCH]))
+
+    forward = _seconds(lambda: network(pixels), 20)
+    return {
+        "inspection_in_cae_forwards": round(_seconds(inspect, 20) / forward, 2),
+        "teaching_20_in_extractor_passes": round(
+            _seconds(lambda: teach(extractor, photos, ""), 3) / _seconds(over_twenty, 3), 2
+        ),
+        "place_share": taught.memory.place_share,
+    }
+
+
+def _seconds(task: Callable[[], object], rounds: int) -> float:
+    """Least CPU seconds of several runs: what others do on the machine counts little."""
+    task()
+    times = []
+    for _ in range(rounds):
+        started = time.process_time()
+        task()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Somebody's own product: from uploaded photos or a file to a detector, and what to tell of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from defect import weights
+from defect.images import ImageError, prepare
+from defect.taught import MAX_MEMORY_BYTES, MemoryInspector, from_bytes, load_extractor, plain_name
+from defect.training import memories
+from defect.training.odd import Odd, odd_photos
+from defect.training.teach import teach
+from defect.weights import WEIGHTS_FOLDER, WeightsError, WeightsSource
+
+MOST_PHOTOS = 300
+"""60 MB while teaching; a memory learns little from more."""
+FEW_PHOTOS = 10
+
+
+@dataclass(frozen=True)
+class Product:
+    """A detector and what there is to say about its teaching."""
+
+    inspector: MemoryInspector
+    file: bytes
+    """The detector as a weights file, to keep."""
+    names: tuple[str, ...]
+    """Of the photos it was taught from."""
+    odd: tuple[Odd, ...] = ()
+    """Indices are into `names`."""
+    notes: tuple[str, ...] = ()
+    """What was left out and why, as sentences."""
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.inspector.metadata.category
+
+    @property
+    def photos(self) -> int:
+        return self.inspector.memory.photos
+
+
+def one_in(photos: int) -> int:
+    """Expect about one false alarm in so many good photos: the limit is set for 1 in 100, and a
+    few photos say little about the rest."""
+    return round(1 / (0.01 + 0.3 / max(photos, 1)))
+
+
+def teach_product(
+    paths: Sequence[str],
+    name: str,
+    *,
+    without: Sequence[str] = (),
+    folder: Path = WEIGHTS_FOLDER,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Product:
+    """Teaches a detector from photo files; what cannot be used is left out and told.
+
+    Args:
+        name: of the product; made plain.
+        without: names of photos to leave out, as `Product.names` has them.
+        folder: where the extractor lies.
+        tell: called with (done, in all).
+
+    Raises:
+        ValueError: no photo, too many, or none that can be read; the text says so.
+        WeightsError: there is no usable extractor.
+    """
+    if not paths:
+        raise ValueError("There are no photos yet. Add 10 to 50 good ones and try again.")
+    if len(paths) > MOST_PHOTOS:
+        raise ValueError(
+            f"{len(paths)} photos at once; at most {MOST_PHOTOS} are taken. Ten to fifty are "
+            f"usually enough: choose those that show how much good parts differ."
+        )
+    extractor, sha256 = load_extractor(folder)
+    images, names, notes = _read(paths, without)
+    taught = teach(extractor, images, sha256, tell=tell)
+    if len(images) < FEW_PHOTOS:
+        one = "One photo says" if len(images) == 1 else f"{len(images)} photos say"
+        notes.append(f"{one} little about how good parts differ: expect misjudgements. Add more.")
+    metadata = memories.describe(taught, plain_name(name), "own photos", "the photos' own")
+    file = weights.to_bytes({}, taught.memory.tensors(), metadata)
+    source = WeightsSource(
+        "taught here",
+        f"{metadata.category}.safetensors",
+        hashlib.sha256(file).hexdigest(),
+        len(file),
+    )
+    odd = odd_photos(images, taught.scores) if len(images) > 1 else []
+    inspector = MemoryInspector(extractor, taught.memory, metadata, source)
+    return Product(inspector, file, names, tuple(odd), tuple(notes), taught.seconds)
+
+
+def load_product(path: str, folder: Path = WEIGHTS_FOLDER) -> Product:
+    """A detector downloaded earlier.
+
+    Raises:
+        WeightsError: it is not one, or must not be used.
+    """
+    file = Path(path)
+    if file.stat().st_size > MAX_MEMORY_BYTES:
+        raise WeightsError(f'"{file.name}" is too large to be a taught detector.')
+    data = file.read_bytes()
+    return Product(from_bytes(data, file.name, folder), data, ())
+
+
+def _read(
+    paths: Sequence[str], without: Sequence[str]
+) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
+    """(N×256×256×3, names, notes): each photo read once, copies and the unreadable left out."""
+    seen: dict[bytes, str] = {}
+    images, names, unread, copies = [], [], [], 0
+    shapes = set()
+    for path in paths:
+        if Path(path).name in without:
+            continue
+        try:
+            photo = prepare(path)
+        except ImageError as error:
+            unread.append(str(error))
+            continue
+        key = hashlib.sha256(photo.seen.tobytes()).digest()
+        if key in seen:
+            copies += 1
+            continue
+        seen[key] = photo.name
+        images.append(photo.seen)
+        names.append(photo.name)
+        shapes.add(round(photo.shown.shape[1] / photo.shown.shape[0], 1))
+    if not images:
+        raise ValueError(
+            "None of the photos can be used. " + (unread[0] if unread else "All were left out.")
+        )
+    notes = []
+    if copies:
+        notes.append(
+            f"{copies} {'is a copy' if copies == 1 else 'are copies'} of another: ignored."
+        )
+    if unread:
+        more = f" ({len(unread) - 3} more)" if len(unread) > 3 else ""
+        notes.append("Left out: " + " ".join(unread[:3]) + more)
+    if len(shapes) > 1:
+        notes.append("The photos have different shapes; all are squeezed into the same square.")
+    return np.stack(images), tuple(names), notes

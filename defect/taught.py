@@ -1,0 +1,189 @@
+"""Photos → inspections by a memory of normal, and memories as files that may come from anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from defect import memory as normal
+from defect import sources, weights
+from defect.extractor import Extractor, fold
+from defect.images import Prepared, Source, prepare
+from defect.inspector import BATCH, Inspection, light_note
+from defect.memory import LIGHT_WORTH_A_NOTE, Memory, restore_memory
+from defect.networks import MEMORY
+from defect.scoring import scores, to_tensor
+from defect.weights import (
+    WEIGHTS_FOLDER,
+    Metadata,
+    NotAvailable,
+    WeightsError,
+    WeightsSource,
+    read_index,
+)
+
+EXTRACTOR = ("extractor", "shared")
+MAX_MEMORY_BYTES = 8 * 1024**2
+"""A memory's file is 1.6 MB; a larger one is something else."""
+NOT_A_MEMORY = "is not a detector this app can load"
+
+
+class MemoryInspector:
+    """Looks at photos through the extractor and compares them with a memory of normal."""
+
+    def __init__(
+        self, extractor: Extractor, memory: Memory, metadata: Metadata, source: WeightsSource
+    ) -> None:
+        self.extractor = extractor
+        self.memory = memory
+        self.metadata = metadata
+        self.source = source
+
+    @overload
+    def __call__(self, photos: Source | Prepared) -> Inspection: ...
+    @overload
+    def __call__(self, photos: list[Any]) -> list[Inspection]: ...
+    def __call__(self, photos: Source | Prepared | list[Any]) -> Inspection | list[Inspection]:
+        """Inspects one photo, or a list of them in batched passes.
+
+        Raises:
+            ImageError: a photo cannot be used; of a list, the first such.
+        """
+        if not isinstance(photos, list):
+            return self._inspect([prepare(photos)])[0]
+        results: list[Inspection] = []
+        for start in range(0, len(photos), BATCH):
+            results += self._inspect([prepare(photo) for photo in photos[start : start + BATCH]])
+        return results
+
+    @torch.inference_mode()
+    def _inspect(self, photos: Sequence[Prepared]) -> list[Inspection]:
+        pixels = to_tensor(np.stack([photo.seen for photo in photos]))
+        relit, gains = normal.relight(pixels, self.memory.light)
+        maps = normal.anomaly_maps(self.memory, normal.describe(self.extractor, relit))
+        found = scores(maps).tolist()
+        return [
+            Inspection(
+                photo=photo.shown,
+                name=photo.name,
+                notes=photo.notes + _light(float(gains[i])),
+                anomaly_map=maps[i].numpy(),
+                error_map=None,
+                reconstruction=None,
+                score=found[i],
+                thesis_score=None,
+                thesis_limit=None,
+                model=self.metadata.model,
+                category=self.metadata.category,
+                weights=self.source,
+            )
+            for i, photo in enumerate(photos)
+        ]
+
+
+def _light(gain: float) -> tuple[str, ...]:
+    # Every photo is brought to the same light; only what a person would notice is worth a note.
+    return light_note(gain if abs(gain - 1) > LIGHT_WORTH_A_NOTE else 1.0)
+
+
+def load_extractor(folder: Path = WEIGHTS_FOLDER) -> tuple[Extractor, str]:
+    """The extractor every memory of the folder looks through, and its SHA-256; kept once loaded.
+
+    Raises:
+        NotAvailable: the folder has none.
+        WeightsError: the file must not be used.
+    """
+    relative = weights.relative_path(*EXTRACTOR)
+    entry = next((e for e in read_index(folder) if e.file == relative), None)
+    return _extractor(folder, entry.sha256 if entry else "")
+
+
+@lru_cache(maxsize=2)
+def _extractor(folder: Path, sha256: str) -> tuple[Extractor, str]:
+    if not sha256:
+        raise NotAvailable(
+            "There is no feature extractor here, and without one nothing can be taught. Restore "
+            "weights/extractor/, or make it: `python -m defect train extractor --data DIR "
+            "--teacher FILE`."
+        )
+    content = weights.read(folder, *EXTRACTOR)
+    heads = [content.network.get(f"{name}_terms.bias") for name in ("fine", "coarse")]
+    first = content.network.get("stem.0.0.weight")
+    if first is None or heads[0] is None or heads[1] is None:
+        raise WeightsError(f"weights/{content.source.file} is not an extractor. Fetch it again.")
+    extractor = Extractor((len(heads[0]), len(heads[1])), len(first))
+    weights.load_into(extractor, content)
+    return fold(extractor), content.source.sha256
+
+
+def load_memory(category: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector:
+    """The memory of one category.
+
+    Raises:
+        NotAvailable: no memory of the category here, or no extractor.
+        WeightsError: a file must not be used; the text says why.
+    """
+    content = sources.read(folder, MEMORY, category)
+    extractor, sha256 = load_extractor(folder)
+    try:
+        memory = _memory_of(content, sha256)
+    except ValueError as error:
+        raise WeightsError(
+            f"weights/{content.source.file} cannot be used: {error}. Teach it again."
+        ) from error
+    return MemoryInspector(extractor, memory, content.metadata, content.source)
+
+
+def from_bytes(data: bytes, name: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector:
+    """A detector somebody downloaded earlier. Nothing in the file is trusted.
+
+    Args:
+        data: the file's content.
+        name: how to call the file in messages.
+
+    Raises:
+        WeightsError: it is not a memory, is damaged or too large, or fits another extractor.
+    """
+    if len(data) > MAX_MEMORY_BYTES:
+        raise WeightsError(f'"{name}" is {len(data) / 1e6:.0f} MB; a taught detector has under 3.')
+    extractor, sha256 = load_extractor(folder)
+    source = WeightsSource("uploaded", name, hashlib.sha256(data).hexdigest(), len(data))
+    try:
+        content = weights.parse(data, source)
+        if content.metadata.model != MEMORY:
+            raise ValueError("it is of another model")
+        memory = _memory_of(content, sha256)
+        metadata = replace(
+            content.metadata,
+            category=plain_name(str(content.metadata.category)),
+            test={},
+            transfer={},
+            note="",
+        )
+    except (WeightsError, ValueError, TypeError, KeyError, AttributeError) as error:
+        why = str(error) if type(error) is ValueError else "it is no file of this app, or damaged"
+        raise WeightsError(f'"{name}" {NOT_A_MEMORY}: {why}.') from error
+    return MemoryInspector(extractor, memory, metadata, source)
+
+
+def plain_name(text: str) -> str:
+    """A product's name as it may stand in a file name and a table: letters, digits, - and _."""
+    kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in text.strip())
+    return kept[:40].strip("_") or "product"
+
+
+def _memory_of(content: weights.Weights, extractor: str) -> Memory:
+    """Raises ValueError with what is wrong."""
+    if content.network:
+        raise ValueError("it holds a network, and a memory has none")
+    memory = restore_memory(content.calibration, content.metadata.calibration)
+    if memory.extractor != extractor:
+        raise ValueError("it was taught through another feature extractor than the one here")
+    return memory

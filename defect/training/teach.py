@@ -1,0 +1,289 @@
+"""Teaches a memory of normal from good photos: no gradient, one pass over the photos and a few more
+over copies of them, so it takes seconds.
+
+Every number that decides something is taken *leave-one-out*: each photo is judged by the memory of
+the others. For the Gaussians that is a rank-one change solved in closed form, for the bank it is
+leaving out the photo's own patches; nothing is fitted twice.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from defect import memory as normal
+from defect.extractor import Extractor
+from defect.memory import DIRECTIONS, MOST_SCORES, Memory
+from defect.packing import as_stored
+from defect.scoring import normal_limit, scores, to_tensor
+from defect.training.corruption import paste_defects
+
+MOST_PHOTOS = MOST_SCORES
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Tried as the place view's part of the map."""
+OWN_SHARE_AT = 20
+"""With so many photos a place's own covariance counts half, the common one the other half."""
+FLOOR = 0.05
+PATCHES = 8_192
+_COPIES_UP_TO, _MOST_COPIES = 40, 8
+_FEW = 8
+"""Below this many photos their copies are judged too: a handful of scores is no distribution."""
+_LEAST_PLANTED, _MOST_PLANTED = 24, 40
+_SAMPLE = 32
+"""Photos the projection is fitted on."""
+_WHITENING_FLOOR = 0.003
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A memory and what was noticed while it was taught."""
+
+    memory: Memory
+    scores: np.ndarray
+    """N: each photo's score by the memory of the others, in multiples of the limit."""
+    seconds: float
+    passes: float
+    """Extractor passes over the photos it took."""
+
+
+@torch.inference_mode()
+def teach(
+    extractor: Extractor,
+    images: np.ndarray,
+    extractor_sha: str,
+    *,
+    seed: int = 0,
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> Taught:
+    """Learns what is normal from good photos of one product.
+
+    Args:
+        extractor: in evaluation mode.
+        images: N×256×256×3 uint8, 1 ≤ N ≤ 1,000.
+        extractor_sha: of the extractor's weights file, noted in the memory.
+        seed: of the copies, the planted defects and the patches kept.
+        tell: called with (photos looked at, to look at in all).
+
+    Raises:
+        ValueError: no photo or too many.
+    """
+    if not 1 <= len(images) <= MOST_PHOTOS:
+        raise ValueError(f"{len(images)} photos; a memory is taught from 1 to {MOST_PHOTOS}.")
+    started = time.perf_counter()
+    n = len(images)
+    draw = torch.Generator().manual_seed(seed)
+    light = float(np.median(images.mean((1, 2, 3))) / 255) or 1 / 255
+    copies = min(_MOST_COPIES, math.ceil(_COPIES_UP_TO / n))
+    copied = np.repeat(_spread(n, _COPIES_UP_TO), copies)
+    planted = np.resize(_spread(n, _MOST_PLANTED), max(_LEAST_PLANTED, min(n, _MOST_PLANTED)))
+    look = _Looker(extractor, light, n + len(copied) + len(planted), tell)
+
+    centre, projection = _projection(look, images[_spread(n, _SAMPLE)])
+    own = look.all(images, centre, projection)
+    jittered = look.all(images[copied], centre, projection, lambda x: _jitter(x, draw))
+    spoiled = look.all(images[planted], centre, projection, lambda x: _plant(x, draw))
+
+    place = _Places(own, jittered, copied)
+    bank, owners = _patches(own, jittered, copied, draw)
+    stored = as_stored(
+        {"mean": place.mean, "bank": bank, "whitening": normal.fold_triangles(place.whitening)}
+    )
+
+    judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
+    if n < _FEW:
+        judged.append((jittered, copied))
+    good_items = torch.cat([items for items, _ in judged])
+    good_owner = np.concatenate([owner for _, owner in judged])
+    bank, loo = stored["bank"], n > 1
+    good = place.distance(good_items, good_owner, loo), _bank(bank, owners, good_items, good_owner)
+    bad = place.distance(spoiled, planted, loo), _bank(bank, owners, spoiled, planted)
+
+    limits = [normal_limit(scores(_map(view)).tolist()) for view in good]
+    good_scaled = [view / limit for view, limit in zip(good, limits, strict=True)]
+    bad_scaled = [view / limit for view, limit in zip(bad, limits, strict=True)]
+    share = _best_share(good_scaled, bad_scaled)
+    found = scores(normal.combine(good_scaled[0], good_scaled[1], share))
+    limit = normal_limit(found.tolist())
+    relative = (found / limit).numpy()
+    memory = Memory(
+        centre=centre,
+        projection=projection,
+        place_mean=stored["mean"],
+        whitening=stored["whitening"],
+        bank=bank,
+        light=round(light, 4),
+        place_limit=limits[0],
+        bank_limit=limits[1],
+        place_share=share,
+        limit=limit,
+        normal_scores=[round(float(v), 4) for v in relative[:MOST_SCORES]],
+        photos=n,
+        extractor=extractor_sha,
+    )
+    return Taught(
+        memory, relative[:n] if loo else np.zeros(1), time.perf_counter() - started, look.seen / n
+    )
+
+
+class _Looker:
+    """Photos → projected features, counting what the extractor looked at."""
+
+    def __init__(
+        self, extractor: Extractor, light: float, total: int, tell: Callable[[int, int], None]
+    ) -> None:
+        self.extractor, self.light, self.total, self.tell = extractor, light, total, tell
+        self.seen = 0
+
+    def features(
+        self, images: np.ndarray, change: Callable[[Tensor], Tensor] = lambda x: x
+    ) -> Iterator[Tensor]:
+        for start in range(0, len(images), _BATCH):
+            pixels = change(to_tensor(images[start : start + _BATCH]))
+            yield normal.describe(self.extractor, normal.relight(pixels, self.light)[0])
+            self.seen += len(pixels)
+            self.tell(min(self.seen, self.total), self.total)
+
+    def all(
+        self,
+        images: np.ndarray,
+        centre: Tensor,
+        projection: Tensor,
+        change: Callable[[Tensor], Tensor] = lambda x: x,
+    ) -> Tensor:
+        """N×1024×40."""
+        parts = [(f - centre) @ projection for f in self.features(images, change)]
+        return torch.cat(parts)
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most so many of the numbers below `count`, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def _projection(look: _Looker, images: np.ndarray) -> tuple[Tensor, Tensor]:
+    """(centre, C×40): the directions in which the features vary most, brought halfway to one size.
+
+    All the way would make noise as loud as what tells patches apart; not at all leaves the bank to
+    the few largest.
+    """
+    # Every other place is enough, and keeps 32 photos at 50 MB.
+    sample = torch.cat([f[:, ::2] for f in look.features(images)]).flatten(0, 1)
+    look.seen -= len(images)
+    centre = sample.mean(0)
+    sample -= centre
+    spread = sample.square().mean(0).sqrt().clamp_min(1e-4)
+    sample /= spread
+    values, vectors = torch.linalg.eigh(sample.T @ sample / len(sample))
+    kept = vectors[:, -DIRECTIONS:] / (values[-DIRECTIONS:].clamp_min(0) + _WHITENING_FLOOR) ** 0.25
+    stored = as_stored({"centre": centre, "projection": kept / spread.unsqueeze(1)})
+    return stored["centre"], stored["projection"]
+
+
+def _jitter(pixels: Tensor, draw: torch.Generator) -> Tensor:
+    """Copies turned by up to 4°, moved by up to 2 %, scaled and relit a little."""
+    n = len(pixels)
+    angle, zoom, light = (2 * torch.rand(3, n, generator=draw) - 1).unbind()
+    angle, zoom = angle * math.radians(4), 1 + 0.03 * zoom
+    shift = 0.04 * (2 * torch.rand(n, 2, generator=draw) - 1)
+    sine, cosine = zoom * angle.sin(), zoom * angle.cos()
+    top = torch.stack([cosine, -sine, shift[:, 0]], 1)
+    moves = torch.stack([top, torch.stack([sine, cosine, shift[:, 1]], 1)], 1)
+    grid = F.affine_grid(moves, list(pixels.shape), align_corners=False)
+    moved = F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
+    return (moved * (1 + 0.06 * light.view(-1, 1, 1, 1))).clamp_(0, 1)
+
+
+def _plant(pixels: Tensor, draw: torch.Generator) -> Tensor:
+    return paste_defects(pixels, draw)[0].clamp_(0, 1)
+
+
+class _Places:
+    """The Gaussian at each place, and what it would be without one of its photos."""
+
+    def __init__(self, own: Tensor, jittered: Tensor, copied: np.ndarray) -> None:
+        n = len(own)
+        self.n = n
+        self.mean = as_stored({"": own.mean(0)})[""]
+        self.residual = own - self.mean
+        moved = (jittered - own[torch.from_numpy(copied)]).flatten(0, 1)
+        common = moved.T @ moved / len(moved) / n
+        each = torch.einsum("npi,npj->pij", self.residual, self.residual) / max(n - 1, 1)
+        common = common + each.mean(0)
+        self.own_share = n / (n + OWN_SHARE_AT) if n > 1 else 0.0
+        covariance = self.own_share * each + (1 - self.own_share) * common
+        floor = FLOOR * common.diagonal().mean() + 1e-6
+        covariance = covariance + floor * torch.eye(DIRECTIONS)
+        lower = torch.linalg.cholesky(covariance)
+        identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
+        whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
+        # As a file keeps it, so that limits fit what will be loaded.
+        folded = as_stored({"": normal.fold_triangles(whitening)})[""]
+        self.whitening = normal.unfold_triangles(folded)
+
+    def distance(self, items: Tensor, owner: np.ndarray, leave_out: bool) -> Tensor:
+        """M×1024×40 → M×1024, each item judged without the photo it is or was made from."""
+        if not leave_out:
+            return normal.place_distance(self.mean, self.whitening, items)
+        n, out = self.n, []
+        gain = self.own_share * n / (n - 1) ** 2
+        for item, photo in zip(items, owner, strict=True):
+            residual = self.residual[photo]
+            shifted = item - self.mean + residual / (n - 1)
+            both = torch.stack([shifted, residual], 2)
+            u, v = (self.whitening @ both).unbind(2)
+            without = 1 - gain * v.square().sum(1)
+            more = gain * (u * v).sum(1).square() / without.clamp_min(0.02)
+            out.append(((u.square().sum(1) + more) / DIRECTIONS).sqrt())
+        return torch.stack(out)
+
+
+def _patches(
+    own: Tensor, jittered: Tensor, copied: np.ndarray, draw: torch.Generator
+) -> tuple[Tensor, np.ndarray]:
+    """(P×40, owners): half of the patches at random, half those farthest from the first half."""
+    photos = np.arange(len(own))
+    if 1 < len(own) < _COPIES_UP_TO:
+        own, photos = torch.cat([own, jittered]), np.concatenate([photos, copied])
+    every = own.flatten(0, 1)
+    owners = np.repeat(photos, own.shape[1])
+    order = torch.randperm(len(every), generator=draw)
+    if len(every) > PATCHES:
+        first, rest = order[: PATCHES // 2], order[PATCHES // 2 : 5 * PATCHES]
+        far = normal.bank_distance(every[first], every[rest].unsqueeze(0))[0]
+        order = torch.cat([first, rest[far.argsort(descending=True)[: PATCHES // 2]]])
+    return every[order].contiguous(), owners[order.numpy()]
+
+
+def _bank(bank: Tensor, owners: np.ndarray, items: Tensor, owner: np.ndarray) -> Tensor:
+    """M×1024×40 → M×1024: to the nearest patch of another photo; of a single photo, of its own."""
+    alone = len(np.unique(owners)) == 1
+    own, out = torch.from_numpy(owners), []
+    for item, photo in zip(items, owner, strict=True):
+        barred = None if alone else own == int(photo)
+        out.append(normal.bank_distance(bank, item.unsqueeze(0), barred)[0])
+    return torch.stack(out)
+
+
+def _map(view: Tensor) -> Tensor:
+    return normal.combine(view, view, 1.0)
+
+
+def _best_share(good: list[Tensor], bad: list[Tensor]) -> float:
+    """The place view's part at which planted defects stand out most from good photos."""
+    merits = []
+    for share in SHARES:
+        calm = scores(normal.combine(good[0], good[1], share)).log()
+        found = scores(normal.combine(bad[0], bad[1], share)).log()
+        ranked = (found.unsqueeze(1) > calm).float().mean()
+        # Where both shares rank alike, the wider gap decides.
+        gap = (found.median() - calm.median()) / calm.std(unbiased=False).clamp_min(0.02)
+        merits.append(float(ranked) + 0.02 * math.tanh(float(gap) / 10))
+    return SHARES[int(np.argmax(merits))]

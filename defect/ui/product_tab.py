@@ -1,0 +1,327 @@
+"""The tab "Your product": good photos in, a detector of one's own out, used right there."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.utils import get_upload_folder
+
+from defect.images import ImageError, prepare, thumbnail
+from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
+from defect.overlay import draw_overlay
+from defect.product import MOST_PHOTOS, Product, load_product, teach_product
+from defect.report import DEFECTIVE, Row, row_of, row_of_error, to_csv
+from defect.ui import product_words as words
+from defect.ui.kept import Kept
+from defect.ui.photo_input import photo_input, uploaded
+from defect.ui.product_kept import GONE, PRODUCTS
+from defect.weights import WeightsError
+
+MOST_BATCH = 100
+TILE_SIDE = 256
+_CHUNK = 8
+_LOOKS: Kept[Inspection] = Kept(64)
+"""Results the slider may still ask: about 4 MB each."""
+
+
+def product_tab(demo: gr.Blocks) -> None:
+    """Builds the tab inside the caller's `gr.Tab`; `demo` tells when a visitor leaves."""
+    key = gr.State(None, time_to_live=3600, delete_callback=PRODUCTS.forget)
+    looked = gr.State(None)
+    gr.HTML(words.STYLE, padding=False)
+    gr.Markdown(words.INTRO)
+    with gr.Row():
+        with gr.Column(scale=5, min_width=300):
+            name = gr.Textbox(
+                label="What is it called?",
+                value="my part",
+                max_length=40,
+                elem_id="product-name",
+            )
+            files = gr.File(
+                label=f"Good photos (up to {MOST_PHOTOS})",
+                file_count="multiple",
+                height=180,
+                elem_id="product-files",
+            )
+            with gr.Row():
+                teach = gr.Button("Teach", variant="primary", elem_id="product-teach")
+                load = gr.UploadButton(
+                    "Load a detector", file_types=[".safetensors"], elem_id="product-load"
+                )
+            card = gr.HTML(words.untaught(), elem_id="product-card", padding=False)
+            leave_out = gr.CheckboxGroup(
+                label="Leave out", visible=False, elem_id="product-leave-out"
+            )
+            again = gr.Button(
+                "Teach again without the ticked", visible=False, elem_id="product-again"
+            )
+            download = gr.DownloadButton(
+                "Download the detector", interactive=False, size="sm", elem_id="product-download"
+            )
+            gr.Markdown(words.LIMITS, elem_classes="hint")
+        with gr.Column(scale=6, min_width=300):
+            photo = photo_input(
+                label="A photo to inspect",
+                sources=["upload", "clipboard"],
+                height=240,
+                elem_id="product-photo",
+                buttons=["fullscreen"],
+            )
+            verdict = gr.HTML(elem_id="product-verdict", padding=False)
+            overlay = gr.Image(
+                label="Overlay",
+                format="jpeg",
+                interactive=False,
+                height=360,
+                elem_id="product-overlay",
+                buttons=["download", "fullscreen"],
+                alt_text="The photo with unusual places coloured",
+            )
+            threshold = gr.Slider(
+                0.3,
+                3.0,
+                DEFAULT_LIMIT,
+                step=0.01,
+                label="Threshold (× normal limit)",
+                elem_id="product-threshold",
+            )
+            with gr.Accordion("Many photos at once", open=False):
+                many = gr.File(
+                    label=f"Photos to inspect (up to {MOST_BATCH})",
+                    file_count="multiple",
+                    height=140,
+                    elem_id="product-many",
+                )
+                run = gr.Button("Inspect all", elem_id="product-run")
+                summary = gr.Markdown(elem_id="product-summary")
+                gallery = gr.Gallery(
+                    show_label=False,
+                    columns=4,
+                    height="auto",
+                    format="jpeg",
+                    object_fit="contain",
+                    interactive=False,
+                    elem_id="product-gallery",
+                    buttons=["download", "fullscreen"],
+                )
+                table = gr.DownloadButton(
+                    "Download CSV", interactive=False, size="sm", elem_id="product-csv"
+                )
+
+    shown = [key, card, leave_out, again, download, verdict, overlay, looked]
+
+    def learn(
+        paths: list[str] | None,
+        name: str,
+        old: str | None,
+        without: list[str] | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio asks for it
+    ) -> tuple[Any, ...]:
+        try:
+            product = teach_product(
+                [uploaded(path) for path in paths or []],
+                name,
+                without=without or [],
+                tell=lambda done, total: progress((done, total), desc="Teaching", unit="views"),
+            )
+        except (WeightsError, ValueError) as error:
+            return _untaught(words.problem(str(error)))
+        PRODUCTS.forget(old)
+        return _show(product, PRODUCTS.put(product, request.session_hash))
+
+    def learn_anew(
+        paths: list[str] | None,
+        name: str,
+        old: str | None,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio asks for it
+    ) -> tuple[Any, ...]:
+        return learn(paths, name, old, None, request, progress)
+
+    def restore(path: str | None, old: str | None, request: gr.Request) -> tuple[Any, ...]:
+        if path is None:
+            return (gr.skip(),) * len(shown)
+        try:
+            product = load_product(uploaded(path))
+        except WeightsError as error:
+            return _untaught(words.problem(str(error)))
+        PRODUCTS.forget(old)
+        return _show(product, PRODUCTS.put(product, request.session_hash))
+
+    def look(path: str | None, key: str | None, limit: float) -> tuple[Any, ...]:
+        if path is None:
+            return "", None, None
+        try:
+            inspection = inspect_taught(key, path, limit)
+        except (ImageError, WeightsError) as error:
+            return words.problem(str(error)), None, None
+        return words.verdict(inspection), _overlay(inspection), _LOOKS.put(inspection)
+
+    def judge(looked: str | None, limit: float) -> tuple[Any, ...]:
+        inspection = _LOOKS.get(looked)
+        if inspection is None:
+            return gr.skip(), gr.skip()
+        inspection = inspection.at(limit)
+        return words.verdict(inspection), _overlay(inspection)
+
+    def look_at_many(
+        paths: list[str] | None,
+        key: str | None,
+        limit: float,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio asks for it
+    ) -> tuple[Any, ...]:
+        try:
+            rows, tiles = inspect_many(
+                [uploaded(path) for path in paths or []],
+                key,
+                limit,
+                lambda done, total: progress((done, total), desc="Inspecting", unit="photos"),
+            )
+        except (WeightsError, ValueError) as error:
+            return f"**Not inspected.** {error}", None, gr.DownloadButton(interactive=False)
+        count = sum(row.verdict == DEFECTIVE for row in rows)
+        text = f"**{count} of {len(tiles)}** photos called defective."
+        if len(rows) > len(tiles):
+            text += f" {len(rows) - len(tiles)} could not be read; the CSV says why."
+        csv = write_file("inspection.csv", to_csv(rows).encode())
+        return text, tiles, gr.DownloadButton(value=csv, interactive=True)
+
+    heavy: dict[str, Any] = {
+        "api_visibility": "private",
+        "concurrency_limit": 1,
+        "concurrency_id": "teach",
+        "show_progress_on": card,
+    }
+    quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    looking: dict[str, Any] = {
+        "fn": look,
+        "inputs": [photo, key, threshold],
+        "outputs": [verdict, overlay, looked],
+        "api_visibility": "private",
+        "show_progress": "minimal",
+        "concurrency_limit": 2,
+        "concurrency_id": "network",
+    }
+    photo.change(**looking)
+    # A photo that is already there is judged by the new detector.
+    teach.click(learn_anew, [files, name, key], shown, **heavy).then(**looking)
+    again.click(learn, [files, name, key, leave_out], shown, **heavy).then(**looking)
+    load.upload(restore, [load, key], shown, **heavy).then(**looking)
+    gr.on(
+        [threshold.input, threshold.release],
+        judge,
+        [looked, threshold],
+        [verdict, overlay],
+        trigger_mode="always_last",
+        **quick,
+    )
+    run.click(
+        look_at_many,
+        [many, key, threshold],
+        [summary, gallery, table],
+        api_visibility="private",
+        concurrency_limit=1,
+        concurrency_id="batch",
+    )
+    demo.unload(_left)
+
+
+def inspect_taught(key: str | None, photo: Any, limit: float = DEFAULT_LIMIT) -> Inspection:
+    """Inspects one photo with the detector of a key.
+
+    Raises:
+        WeightsError: there is no such detector (any more).
+        ImageError: the photo cannot be used.
+        ValueError: a senseless limit.
+    """
+    check_limit(limit)
+    return _product(key).inspector(photo).at(limit)
+
+
+def inspect_many(
+    paths: Sequence[str], key: str | None, limit: float, tell: Any = lambda done, total: None
+) -> tuple[list[Row], list[tuple[np.ndarray, str]]]:
+    """(rows, tiles with captions), highest score first; a photo that cannot be read is a row.
+
+    Raises:
+        WeightsError: there is no such detector (any more).
+        ValueError: no photos, too many, or a senseless limit.
+    """
+    if not paths:
+        raise ValueError("There are no photos yet. Add some and try again.")
+    if len(paths) > MOST_BATCH:
+        raise ValueError(f"{len(paths)} photos at once; at most {MOST_BATCH} are taken.")
+    check_limit(limit)
+    product = _product(key)
+    found: list[tuple[Row, np.ndarray]] = []
+    unread: list[Row] = []
+    for start in range(0, len(paths), _CHUNK):
+        photos = []
+        for path in paths[start : start + _CHUNK]:
+            try:
+                photos.append(prepare(path))
+            except ImageError as error:
+                unread.append(row_of_error(Path(path).name, error, "memory", product.name))
+        for inspection in product.inspector(photos):
+            judged = inspection.at(limit)
+            found.append((row_of(judged), _tile(judged)))
+        tell(min(start + _CHUNK, len(paths)), len(paths))
+    found.sort(key=lambda pair: -(pair[0].score or 0))
+    tiles = [(tile, f"{row.score:.2f} · {row.verdict} · {row.file}") for row, tile in found]
+    return [row for row, _ in found] + unread, tiles
+
+
+def write_file(name: str, data: bytes) -> str:
+    """Writes into the app's own cache, which it cleans, where nobody can guess it; its path."""
+    folder = Path(get_upload_folder()) / secrets.token_urlsafe(16)
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(data)
+    return str(folder / name)
+
+
+def _product(key: str | None) -> Product:
+    product = PRODUCTS.get(key)
+    if product is None:
+        raise WeightsError(GONE if key else "Nothing is taught yet. Teach a detector first.")
+    return product
+
+
+def _left(request: gr.Request) -> None:
+    PRODUCTS.forget_session(request.session_hash)
+
+
+def _show(product: Product, key: str) -> tuple[Any, ...]:
+    odd = [product.names[one.index] for one in product.odd]
+    return (
+        key,
+        words.taught(product),
+        gr.CheckboxGroup(odd, value=odd, visible=bool(odd)),
+        gr.Button(visible=bool(odd)),
+        gr.DownloadButton(
+            value=write_file(f"{product.name}.safetensors", product.file), interactive=True
+        ),
+        "",
+        None,
+        None,
+    )
+
+
+def _untaught(text: str) -> tuple[Any, ...]:
+    """A problem told; what was taught before stays."""
+    return gr.skip(), text, *(gr.skip() for _ in range(6))
+
+
+def _overlay(inspection: Inspection) -> np.ndarray:
+    return draw_overlay(inspection.photo, inspection.anomaly_map, inspection.limit)
+
+
+def _tile(inspection: Inspection) -> np.ndarray:
+    small = thumbnail(inspection.photo, TILE_SIDE)
+    return draw_overlay(small, inspection.anomaly_map, inspection.limit)
