@@ -32,7 +32,8 @@ DEFAULT_CATEGORY = "rendered_cap"
 MODEL_BYTES = 256 * 1024**2
 """Of loaded models kept: a VAE takes 110 MB, a CAE 11 MB."""
 _MODELS: ModelCache[Inspector | MemoryInspector | SteelClassifier] = ModelCache(MODEL_BYTES)
-_PREFERRED = ("dae", "cae", "vae", "memory")
+PREFERRED = ("dae", "cae", "vae", "memory")
+"""Models, the one to begin with first."""
 
 EXPECTED = {
     "bottle": "the mouth of a bottle from straight above, filling the photo, on a bright ground",
@@ -97,7 +98,7 @@ def categories() -> dict[str, Category]:
             name=name,
             models=tuple(
                 sorted(
-                    (model for model in _PREFERRED if model in models[name]),
+                    (model for model in PREFERRED if model in models[name]),
                     key=lambda model: relative_path(model, name) not in bundled,
                 )
             ),

@@ -11,9 +11,12 @@ from defect.datasets.samples import load_images
 from defect.networks import MEMORY
 from defect.taught import load_extractor
 from defect.training import teach
-from defect.training.run import NOTES, RENDERED, TAUGHT, dataset_of
+from defect.training.run import NOTES, RENDERED, dataset_of
 from defect.training.teach import Taught
 from defect.weights import IndexEntry, Metadata, Training, save
+
+TAUGHT = ("rendered by this project; the extractor, MVTec AD", mvtec.LICENCE)
+"""A rendered category, seen through an extractor taught on photos with terms of their own."""
 
 
 def teach_and_save(

@@ -85,6 +85,7 @@ def api_tab(tab: gr.Tab) -> None:
                     interactive=False,
                     label=f"{name} example",
                     lines=4,
+                    wrap_lines=True,
                     elem_id=f"api-{name.lower()}",
                 )
             )

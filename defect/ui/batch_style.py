@@ -41,13 +41,13 @@ BATCH_CSS = """
   border: 0; background: none; width: 16px; min-width: 16px; margin: 0; right: 0;
   color: var(--body-text-color-subdued);}
 #steel-batch-table {max-width: 100%; overflow-x: auto;}
-#api-endpoints {overflow-x: auto; max-width: 100%;}
+#api-endpoints code {white-space: normal; overflow-wrap: anywhere;}
 #api-endpoints table {width: 100%; font-size: .9rem;}
 #api-endpoints :is(table, tr, th, td) {border-color: var(--border-color-primary) !important;}
 #api-endpoints td {vertical-align: top;}
 @media (max-width: 640px) {
-  #api-endpoints table {min-width: 540px;}
-  #api-endpoints :is(th, td) {padding: 6px 8px;}
+  #api-endpoints table {table-layout: fixed;}
+  #api-endpoints :is(th, td) {padding: 6px; overflow-wrap: anywhere;}
   #steel-batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
 }
 """

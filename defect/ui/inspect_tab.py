@@ -48,6 +48,13 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
             given = viewer.look(path, model, category)
         return given, {}, gr.Button(interactive=given["kind"] == "look"), _origin(model, category)
 
+    def change_model(path: str | None, model: str, category: str) -> tuple[Any, ...]:
+        if path is not None:
+            return look(path, model, category)
+        # Gradio may send this late, when an example is on its way already.
+        known = viewer.known(model, catalogue.categories()[category])
+        return known, gr.skip(), gr.skip(), _origin(model, category)
+
     def compare_all(path: str | None, category: str) -> dict[str, Any]:
         return {} if path is None else viewer.compared(path, catalogue.categories()[category])
 
@@ -92,14 +99,8 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         "concurrency_id": "network",
     }
     # Not `photo.change`: it also follows what the app itself puts there, before the pickers do.
-    gr.on(
-        [photo.input, model.input],
-        look,
-        [photo, model, category],
-        result,
-        trigger_mode="always_last",
-        **network,
-    )
+    photo.input(look, [photo, model, category], result, trigger_mode="always_last", **network)
+    model.input(change_model, [photo, model, category], result, **network)
     examples.select(
         choose_example,
         [category, model],

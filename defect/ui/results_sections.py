@@ -55,12 +55,12 @@ def sections(found: list[Result]) -> tuple[Any, ...]:
 
 
 def choice(found: list[Result], name: str, wanted: str | None) -> tuple[Any, ...]:
-    """The pickers, the figures and the reconstructions; the first model if the wanted is absent."""
+    """Pickers, figures and reconstructions; of the recommended model if the wanted is absent."""
     autoencoders = [result for result in found if result.model in DETECTORS]
     models = [result.model for result in autoencoders if result.category == name]
     if not models:
         return (gr.skip(),) * 5
-    model = wanted if wanted in models else models[-1]
+    model = wanted if wanted in models else min(models, key=catalogue.PREFERRED.index)
     result = next(r for r in autoencoders if (r.category, r.model) == (name, model))
     return (
         gr.Dropdown(choices=list(dict.fromkeys(r.category for r in autoencoders)), value=name),

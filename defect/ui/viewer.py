@@ -27,6 +27,11 @@ def nothing(model: str, category: Category) -> dict[str, Any]:
     return {"kind": "waiting", "prompt": prompt, **_known(model, category.name)}
 
 
+def known(model: str, category: Category) -> dict[str, Any]:
+    """What is known of another model before there is a photo; a look that came meanwhile stays."""
+    return {"kind": "known", **_known(model, category.name)}
+
+
 def problem(text: str, model: str, category: str) -> dict[str, Any]:
     """The viewer where a photo could not be inspected."""
     return {"kind": "problem", "text": text, **_known(model, category)}

@@ -202,9 +202,20 @@ function viewer(element, props, watch) {
   dragWipe(canvas, wipe);
   bindTools(element, canvas, () => ({ sent, look, limit: state.limit }));
 
+  function learn(known) {
+    sent = { ...sent, ...known, kind: sent.kind };
+    if (sent.scores) plot.draw(sent.scores);
+    paint();
+    settle();
+  }
+
   async function receive() {
-    const turn = ++asked;
     const value = props.value || {};
+    if (value.kind === "known") {
+      if (!look) learn(value); // else a photo came meanwhile
+      return;
+    }
+    const turn = ++asked;
     let opened = null;
     try {
       if (value.kind === "look") opened = await openLook(value);
