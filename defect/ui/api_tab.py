@@ -15,6 +15,9 @@ _ENDPOINTS = """
 | `/compare` | photo, category, threshold | one result a model, overlays by model |
 | `/predict_cnn` | photo | class, probabilities, Grad-CAM |
 | `/predict_batch` | photos or ZIPs, model, category, threshold | counts and rows, CSV, report ZIP |
+| `/teach`, `/load_taught` | good photos; a detector's file | a detector's key, what it learnt |
+| `/inspect_taught` | photo, a detector's key, threshold | verdict, score, overlay, mask |
+| `/recognise` | photo | which product it looks like |
 | `/models` | | every model: category, checksum, what photo it expects |
 | `/health` | | whether the app answers, and its version |
 """

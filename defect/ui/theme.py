@@ -64,6 +64,7 @@ CSS = """
 .verdict.good {--v: #15803d;}
 .verdict.bad {--v: #c81e1e;}
 .verdict.problem {--v: #b45309;}
+.dark .verdict {--v: #94a3b8;}
 .dark .verdict.good {--v: #4ade80;}
 .dark .verdict.bad {--v: #f87171;}
 .dark .verdict.problem {--v: #fbbf24;}
