@@ -120,5 +120,6 @@ def results_tab(tab: gr.Tab) -> None:
         show_progress="minimal",
         show_progress_on=card,
     )
-    gr.on([category.input, model.input], choose, [category, model], chosen, **quiet)
+    pickers = [category.input, model.input]
+    gr.on(pickers, choose, [category, model], chosen, trigger_mode="always_last", **quiet)
     card.select(choose_row, None, chosen, **quiet)

@@ -90,6 +90,7 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
     chosen = detail.inner_text()
     page.locator("#results-model").get_by_text("CAE").click()
     expect(detail).not_to_have_text(chosen)
+    page.wait_for_timeout(1000)  # Gradio's dropdown tells of its choice once more when it is left
 
     name, model, *_ = scorecard_row(page, 0)
     row = page.locator("#scorecard [role=row]:has([role=gridcell])").first
