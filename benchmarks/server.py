@@ -19,6 +19,7 @@ import httpx
 
 from benchmarks.inspection import encoded
 from benchmarks.table import Line
+from defect.networks import DETECTORS
 from defect.weights import read_index
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,7 +147,7 @@ def _load(url: str, what: str, name: str, photo: bytes, wanted: float) -> list[L
     def watch() -> None:
         with httpx.Client(timeout=60) as client:
             while time.monotonic() < end:
-                health.append(1000 * _timed(lambda: call(client, url, "health", [])))
+                health.append(_timed(lambda: call(client, url, "health", [])))
                 time.sleep(0.5)
 
     watcher = threading.Thread(target=watch)
@@ -170,7 +171,7 @@ def _load(url: str, what: str, name: str, photo: bytes, wanted: float) -> list[L
 
 def _memory(app: App, photo: bytes, requests: int) -> list[Line]:
     """After every bundled model, and again after many more requests."""
-    entries = [entry for entry in read_index() if entry.model != "cnn"]
+    entries = [entry for entry in read_index() if entry.model in DETECTORS]
     with httpx.Client(timeout=60) as client:
         for entry in entries:
             inspect(client, app.url, "cap.jpg", photo, entry.model, entry.category, 1.0)
