@@ -67,7 +67,8 @@ def add_engine(inspect: argparse.ArgumentParser) -> None:
 def inspect_with_ray(options: argparse.Namespace) -> int:
     """`inspect --engine ray`; the exit status is the single process's."""
     from defect.datasets.samples import DataError
-    from defect.ray_engine import Progress, find, inspect_parts, require_ray
+    from defect.object_store import find
+    from defect.ray_engine import Progress, inspect_parts, require_ray
     from defect.report import DEFECTIVE, NOT_READ
 
     require_ray()

@@ -17,22 +17,19 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from defect import load
 from defect.batch import CHUNK, Unread, look_through
-from defect.given import TAKEN, Given, photos_of
-from defect.images import MAX_BYTES, ImageError, Prepared, prepare
+from defect.given import Given
 from defect.inspector import Inspection, check_limit
-from defect.report import Row, row_of_error
+from defect.object_store import Stored
+from defect.parts import is_whole, part_path, read_entries, write_entries
+from defect.report import row_of_error
 from defect.report_files import About, Entry, ReportWriter, entry_of
 from defect.weights import WEIGHTS_FOLDER
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PART = 8 * CHUNK
 """Photos in one Parquet file; whole chunks, so the network's batches are a single process's."""
@@ -46,34 +43,6 @@ _MOST_BLOCKS = 1000
 
 class EngineError(ValueError):
     """Ray cannot be used, or stopped; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One photo of an object store, not yet fetched."""
-
-    root: str
-    """The address it was listed under, such as `s3://bucket/line-3`."""
-    path: str
-    """Its path, as the file system of the address calls it."""
-    name: str
-
-    def prepare(self) -> Prepared:
-        """Fetches it and reads it through the one gate for pictures.
-
-        Raises:
-            ImageError: it cannot be used; the text says why.
-        """
-        try:
-            with _open_root(self.root)[0].open_input_stream(self.path) as stream:
-                # One byte more than is taken: the gate then says that it is too large.
-                data = stream.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise ImageError(
-                f'"{self.name}" could not be fetched from the object store. Is it still there, and '
-                f"may you read it?"
-            ) from error
-        return prepare(data, self.name)
 
 
 @dataclass(frozen=True)
@@ -105,31 +74,6 @@ def require_ray() -> None:
             "Ray is not installed. Install the version of requirements-dev.txt, or leave "
             "`--engine ray` out."
         )
-
-
-def find(places: Sequence[Path | str]) -> tuple[list[Given | Stored], int]:
-    """The photos of files, folders and archives (paths) and of object stores (addresses).
-
-    Returns:
-        The photos, and how many files are no pictures by their name.
-
-    Raises:
-        EngineError: an address cannot be listed.
-        ArchiveError: as `given.photos_of`.
-    """
-    found: list[Given | Stored] = []
-    skipped = 0
-    for place in places:
-        if isinstance(place, Path):
-            photos, others = photos_of([place])
-            found += photos
-            skipped += others
-        else:
-            listed = _listed(place)
-            pictures = [s for s in listed if Path(s.name).suffix.lower() in TAKEN]
-            found += pictures
-            skipped += len(listed) - len(pictures)
-    return found, skipped
 
 
 def inspect_parts(
@@ -166,8 +110,8 @@ def inspect_parts(
     _make_room(out, about, photos)
     job = Job(model, category, threshold, folder.resolve(), (out / PARTS_FOLDER).resolve())
     starts = range(0, len(photos), PART)
-    parts = [(_part_path(job.folder, i), photos[s : s + PART]) for i, s in enumerate(starts)]
-    left = [(path, part) for path, part in parts if not _is_whole(path, len(part))]
+    parts = [(part_path(job.folder, i), photos[s : s + PART]) for i, s in enumerate(starts)]
+    left = [(path, part) for path, part in parts if not is_whole(path, len(part))]
     resumed = done = len(photos) - sum(len(part) for _, part in left)
     yield Progress(done, len(photos), resumed)
     if left:
@@ -177,7 +121,7 @@ def inspect_parts(
     verdicts: Counter[str] = Counter()
     with ReportWriter(out, about) as report:
         for path, _ in parts:
-            for entry in _entries(path):
+            for entry in read_entries(path):
                 verdicts[report.add(entry).verdict] += 1
     yield verdicts
 
@@ -198,26 +142,14 @@ class Worker:
         for path, text in zip(batch["path"], batch["photos"], strict=True):
             photos = [_unpacked(values) for values in json.loads(text)]
             # Ray repeats a whole block after a worker died.
-            if not _is_whole(Path(path), len(photos)):
-                self._write(Path(path), photos)
+            if not is_whole(Path(path), len(photos)):
+                write_entries(Path(path), self._entries(photos))
             sizes.append(len(photos))
         return {"size": sizes}
 
-    def _write(self, path: Path, photos: list[Given | Stored]) -> None:
-        import pyarrow.parquet as pq
-
-        # A name of its own until it is whole: a kill leaves no half part that passes for one.
-        unfinished = path.with_suffix(".unfinished")
-        with pq.ParquetWriter(unfinished, _schema()) as file:
-            entries: list[Entry] = []
-            for given, result in look_through(self.model, photos):
-                entries.append(self._entry(given.name, result))
-                if len(entries) == CHUNK:
-                    file.write_table(_table(entries))
-                    entries = []
-            if entries:
-                file.write_table(_table(entries))
-        os.replace(unfinished, path)
+    def _entries(self, photos: list[Given | Stored]) -> Iterator[Entry]:
+        for given, result in look_through(self.model, photos):
+            yield self._entry(given.name, result)
 
     def _entry(self, name: str, result: Inspection | Unread) -> Entry:
         if isinstance(result, Unread):
@@ -284,7 +216,7 @@ def _make_room(out: Path, about: About, photos: Sequence[Given | Stored]) -> Non
         **{"weights": about.weights.sha256, "photos": _digest(photos), "part": PART},
     }
     if job.is_file():
-        if json.loads(job.read_text("utf-8")) != known:
+        if job.read_text("utf-8") != json.dumps(known):
             raise ValueError(
                 f'"{out}" holds parts of another run: other photos, model, threshold or weights. '
                 f"Give another folder."
@@ -305,8 +237,9 @@ def _digest(photos: Sequence[Given | Stored]) -> str:
     """Tells one list of photos from another, also where one was exchanged under its name."""
     digest = hashlib.sha256()
     for photo in photos:
-        seen: tuple[Any, ...] = (photo.path,)
-        if isinstance(photo, Given):
+        if isinstance(photo, Stored):
+            seen: tuple[Any, ...] = (photo.path, photo.version)
+        else:
             try:
                 stat = photo.path.stat()
                 seen = (photo.entry, stat.st_size, stat.st_mtime_ns)
@@ -316,59 +249,9 @@ def _digest(photos: Sequence[Given | Stored]) -> str:
     return digest.hexdigest()
 
 
-def _part_path(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:06d}.parquet"
-
-
-def _is_whole(path: Path, photos: int) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return int(pq.read_metadata(path).num_rows) == photos
-    except (OSError, pa.ArrowInvalid):
-        return False
-
-
-_COLUMNS = tuple(field.name for field in fields(Row) if field.name != "overlay")
-_WHOLE, _FRACTION = ("regions",), ("score", "limit", "thesis_score", "area_percent")
-
-
-def _schema() -> pa.Schema:
-    import pyarrow as pa
-
-    kinds = {
-        **dict.fromkeys(_COLUMNS, pa.string()),
-        **dict.fromkeys((*_FRACTION, "largest_percent"), pa.float64()),
-        **dict.fromkeys(_WHOLE, pa.int64()),
-        **{"overlay_jpeg": pa.binary(), "mask_png": pa.binary()},
-    }
-    return pa.schema(list(kinds.items()))
-
-
-def _table(entries: list[Entry]) -> pa.Table:
-    import pyarrow as pa
-
-    lines = [
-        {**asdict(entry.row), "overlay_jpeg": entry.overlay, "mask_png": entry.mask}
-        for entry in entries
-    ]
-    return pa.Table.from_pylist(lines, schema=_schema())
-
-
-def _entries(path: Path) -> Iterator[Entry]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=CHUNK):
-            for line in batch.to_pylist():
-                row = Row(**{name: line[name] for name in _COLUMNS})
-                yield Entry(row, row.file, line["overlay_jpeg"], line["mask_png"])
-
-
 def _packed(photo: Given | Stored) -> list[Any]:
     if isinstance(photo, Stored):
-        return [photo.root, photo.path, photo.name]
+        return [photo.root, photo.path, photo.name, photo.version]
     return [None, str(photo.path.absolute()), photo.name, photo.entry]
 
 
@@ -376,29 +259,3 @@ def _unpacked(values: list[Any]) -> Given | Stored:
     if values[0] is not None:
         return Stored(*values)
     return Given(Path(values[1]), values[2], values[3])
-
-
-def _listed(address: str) -> list[Stored]:
-    import pyarrow.fs as pafs
-
-    try:
-        system, base = _open_root(address)
-        start = system.get_file_info(base)
-        if start.type == pafs.FileType.File:
-            return [Stored(address, base, start.base_name)]
-        infos = system.get_file_info(pafs.FileSelector(base, recursive=True))
-    except (OSError, ValueError) as error:
-        raise EngineError(
-            f'"{address}" cannot be listed. Is the address right, and may you read it?'
-        ) from error
-    files = sorted(info.path for info in infos if info.type == pafs.FileType.File)
-    return [Stored(address, path, path.removeprefix(base).lstrip("/")) for path in files]
-
-
-@lru_cache(maxsize=8)
-def _open_root(address: str) -> tuple[Any, str]:
-    """The file system behind an address, with credentials from where its store looks for them."""
-    import pyarrow.fs as pafs
-
-    system, base = pafs.FileSystem.from_uri(address)
-    return system, base

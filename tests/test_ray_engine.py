@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from defect import __main__, ray_engine
-from defect.ray_engine import EngineError, Job, Progress, Worker, find, inspect_parts
+from defect.given import Given
+from defect.object_store import AddressError, Stored, find
+from defect.ray_engine import Job, Progress, Worker, inspect_parts
 from tests.conftest import EXAMPLES
 
 MODEL, CATEGORY = "cae", "rendered_cap"
@@ -53,7 +55,7 @@ def looked_at(with_ray: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the parts written, in this process instead of Ray's workers."""
     written: list[str] = []
 
-    def run(left: Sequence[tuple[Path, Sequence[ray_engine.Given]]], job: Job, _: int) -> Iterator:
+    def run(left: Sequence[tuple[Path, Sequence[Given | Stored]]], job: Job, _: int) -> Iterator:
         worker = Worker(job)
         for path, part in left:
             written.append(path.name)
@@ -141,7 +143,7 @@ def test_an_address_is_read_like_a_folder(
     looked_at: list[str], photos: Path, single: Path, tmp_path: Path
 ) -> None:
     found, skipped = find([photos.as_uri()])
-    assert skipped == 1 and all(isinstance(photo, ray_engine.Stored) for photo in found)
+    assert skipped == 1 and all(isinstance(photo, Stored) for photo in found)
     _run([photos.as_uri()], tmp_path / "report")
     _same(single, tmp_path / "report")
 
@@ -161,7 +163,7 @@ def test_a_photo_that_went_away_is_a_row(
 
 @pytest.mark.parametrize("address", ["s3x://bucket/line", "file:///there/is/no/such/folder"])
 def test_an_address_that_leads_nowhere(with_ray: None, address: str) -> None:
-    with pytest.raises(EngineError, match="cannot be listed"):
+    with pytest.raises(AddressError, match="cannot be listed"):
         find([address])
 
 
