@@ -70,4 +70,5 @@ def _timed(command: list[str]) -> tuple[float, list[tuple[float, int]]]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *(int(text) for text in sys.argv[2:3]))
+    given = [*sys.argv[1:], *("cae", "640")[len(sys.argv) - 1 :]]
+    main(given[0], int(given[1]))

@@ -39,6 +39,7 @@ _JOB = "_job.json"
 _OBJECT_STORE = 100 * 1024**2
 """Bytes of memory shared between workers: only the photos' names pass through it."""
 _MOST_BLOCKS = 1000
+_GO_ON = "Parts already written are kept; run it again to go on."
 
 
 class EngineError(ValueError):
@@ -53,8 +54,6 @@ class Job:
     category: str
     threshold: float
     weights: Path
-    folder: Path
-    """Where the parts go."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,12 @@ def inspect_parts(
     source = load(model, category, folder=folder).source  # type: ignore[call-overload]
     about = About(model, category, threshold, source)
     _make_room(out, about, photos)
-    job = Job(model, category, threshold, folder.resolve(), (out / PARTS_FOLDER).resolve())
+    job = Job(model, category, threshold, folder.resolve())
     starts = range(0, len(photos), PART)
-    parts = [(part_path(job.folder, i), photos[s : s + PART]) for i, s in enumerate(starts)]
+    parts = [
+        (part_path((out / PARTS_FOLDER).resolve(), i), photos[s : s + PART])
+        for i, s in enumerate(starts)
+    ]
     left = [(path, part) for path, part in parts if not is_whole(path, len(part))]
     resumed = done = len(photos) - sum(len(part) for _, part in left)
     yield Progress(done, len(photos), resumed)
@@ -137,15 +139,23 @@ class Worker:
         self.model = load(job.model, job.category, folder=job.weights)  # type: ignore[call-overload]
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Parts as JSON (columns `path`, `photos`) → how many photos each has (column `size`)."""
-        sizes = []
+        """Parts as JSON (columns `path`, `photos`) → how many photos each has (column `size`) and
+        why it could not be written (column `error`, mostly empty)."""
+        sizes, errors = [], []
         for path, text in zip(batch["path"], batch["photos"], strict=True):
             photos = [_unpacked(values) for values in json.loads(text)]
-            # Ray repeats a whole block after a worker died.
-            if not is_whole(Path(path), len(photos)):
-                write_entries(Path(path), self._entries(photos))
             sizes.append(len(photos))
-        return {"size": sizes}
+            errors.append(self._write(Path(path), photos))
+        return {"size": sizes, "error": errors}
+
+    def _write(self, path: Path, photos: list[Given | Stored]) -> str:
+        try:
+            # Ray repeats a whole block after a worker died.
+            if not is_whole(path, len(photos)):
+                write_entries(path, self._entries(photos))
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
 
     def _entries(self, photos: list[Given | Stored]) -> Iterator[Entry]:
         for given, result in look_through(self.model, photos):
@@ -168,7 +178,7 @@ def _run(
     import ray.data
     import ray.exceptions
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
     items = [
         {"path": str(path), "photos": json.dumps([_packed(photo) for photo in part])}
@@ -195,12 +205,12 @@ def _run(
             compute=ray.data.ActorPoolStrategy(size=workers),
         )
         for row in written.iter_rows():
+            if row["error"]:
+                raise EngineError(f"A part cannot be written: {row['error']}. {_GO_ON}")
             yield int(row["size"])
     except ray.exceptions.RayError as error:
-        cause = getattr(error, "cause", None) or error
-        why = (str(cause).strip().splitlines() or [type(cause).__name__])[-1]
         raise EngineError(
-            f"A worker of Ray stopped: {why} Parts already written are kept; run it again to go on."
+            f"Ray's workers stopped, as they do where memory runs out: try fewer. {_GO_ON}"
         ) from error
     finally:
         ray.shutdown()

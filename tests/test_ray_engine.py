@@ -97,6 +97,14 @@ def test_ray_s_report_is_the_single_process_s(
     assert "1 file skipped" in said and "1 not read" in said
 
 
+def test_a_disk_that_takes_nothing_is_no_row_lost(with_ray: None, photos: Path) -> None:
+    found = find([photos / "good_000.png"])[0]
+    packed = json.dumps([ray_engine._packed(photo) for photo in found])
+    worker = Worker(Job(MODEL, CATEGORY, 1.0, ray_engine.WEIGHTS_FOLDER))
+    said = worker({"path": ["/there/is/no/such/folder/part.parquet"], "photos": [packed]})
+    assert "No such file" in said["error"][0]
+
+
 def test_parts_read_as_a_table(looked_at: list[str], photos: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
