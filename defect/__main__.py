@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from defect.commands import add_export, add_publish
+from defect.commands import add_engine, add_export, add_publish, inspect_with_ray, paths_only, place
 from defect.commands_training import AUTOENCODERS, DETECTORS, add_training, add_weights
 from defect.datasets.samples import DataError
 from defect.weights import WeightsError
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", choices=DETECTORS)
     inspect.add_argument("category")
     inspect.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO", help="files, folders or ZIP archives"
+        "photos", nargs="+", type=place, metavar="PHOTO", help="files, folders or ZIP archives"
     )
     inspect.add_argument("--threshold", type=float, default=1.0, help="default: 1.0")
     inspect.add_argument(
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         help="write the report here: overlays, masks, report.csv, manifest.json; "
         "as one file if it ends in .zip",
     )
+    add_engine(inspect)
     add_weights(inspect)
     inspect.set_defaults(run=_inspect)
 
@@ -84,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    if options.engine == "ray":
+        return inspect_with_ray(options)
     from contextlib import nullcontext
 
     from defect import load
@@ -94,7 +97,7 @@ def _inspect(options: argparse.Namespace) -> int:
     from defect.report_files import About, Entry, ReportWriter, entry_of
 
     check_limit(options.threshold)
-    photos, skipped = photos_of(options.photos)
+    photos, skipped = photos_of(paths_only(options.photos))
     if skipped:
         print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
     if not photos:

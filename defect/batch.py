@@ -6,15 +6,24 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from defect.given import Given
 from defect.images import ImageError, Prepared
 
 CHUNK = 8
 """Photos in one pass of the network."""
 
+
+class Photo(Protocol):
+    """A photo not yet opened: `given.Given`, or one of an object store."""
+
+    @property
+    def name(self) -> str: ...
+    def prepare(self) -> Prepared: ...
+
+
 Result = TypeVar("Result")
+Unopened = TypeVar("Unopened", bound=Photo)
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,8 @@ class Unread:
 
 
 def look_through(
-    model: Callable[[list[Prepared]], list[Result]], photos: Iterable[Given]
-) -> Iterator[tuple[Given, Result | Unread]]:
+    model: Callable[[list[Prepared]], list[Result]], photos: Iterable[Unopened]
+) -> Iterator[tuple[Unopened, Result | Unread]]:
     """Looks at every photo and gives each with its result, in the order they came.
 
     The next photos are decoded while the network looks at these. A photo that cannot be read is an
@@ -48,8 +57,8 @@ def look_through(
                 yield given, photo if isinstance(photo, Unread) else next(results)
 
 
-def _read(chunk: list[Given]) -> list[tuple[Given, Prepared | Unread]]:
-    read: list[tuple[Given, Prepared | Unread]] = []
+def _read(chunk: list[Unopened]) -> list[tuple[Unopened, Prepared | Unread]]:
+    read: list[tuple[Unopened, Prepared | Unread]] = []
     for given in chunk:
         try:
             read.append((given, given.prepare()))

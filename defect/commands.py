@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,64 @@ def add_export(commands: Commands) -> None:
         "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
     )
     parser.set_defaults(run=_export)
+
+
+def place(text: str) -> Path | str:
+    """A photo's or folder's path, or the address of an object store as it stands."""
+    return text if "://" in text else Path(text)
+
+
+def paths_only(places: list[Path | str]) -> list[Path]:
+    """Raises ValueError where one is an address."""
+    for given in places:
+        if isinstance(given, str):
+            raise ValueError(f'"{given}" is an address: add `--engine ray --out DIR` to read it.')
+    return [Path(given) for given in places]
+
+
+def add_engine(inspect: argparse.ArgumentParser) -> None:
+    """Adds to `inspect` what runs it with several workers."""
+    inspect.add_argument(
+        "--engine",
+        choices=["here", "ray"],
+        default="here",
+        help="ray: several workers, resumes, takes s3://, gs:// and other addresses; needs --out",
+    )
+    inspect.add_argument("--workers", type=int, metavar="N", help="of ray; default: one a core")
+
+
+def inspect_with_ray(options: argparse.Namespace) -> int:
+    """`inspect --engine ray`; the exit status is the single process's."""
+    from defect.datasets.samples import DataError
+    from defect.object_store import find
+    from defect.ray_engine import Progress, inspect_parts, require_ray
+    from defect.report import DEFECTIVE, NOT_READ
+
+    require_ray()
+    if options.out is None:
+        raise ValueError("Ray writes its parts and the report into a folder: give --out DIR.")
+    photos, skipped = find(options.photos)
+    if skipped:
+        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
+    if not photos:
+        raise DataError("There are no photos in the folder given.")
+    verdicts: dict[str, int] = {}
+    for state in inspect_parts(
+        photos,
+        options.model,
+        options.category,
+        options.out,
+        threshold=options.threshold,
+        workers=options.workers or os.cpu_count() or 1,
+        weights=options.weights,
+    ):
+        if isinstance(state, Progress):
+            before = f", {state.resumed} of them by an earlier run" if state.resumed else ""
+            print(f"{state.done} of {state.total} photos{before}", flush=True)
+        else:
+            verdicts = dict(state)
+    print(", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items())) + ".")
+    return 3 if DEFECTIVE in verdicts else 1 if NOT_READ in verdicts else 0
 
 
 def _export(options: argparse.Namespace) -> int:

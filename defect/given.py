@@ -112,13 +112,13 @@ def photos_of(paths: Iterable[Path]) -> tuple[list[Given], int]:
         else:
             found.append(Given(path, path.name))
             continue
-        photos = [given for given in inside if Path(given.name).suffix.lower() in _TAKEN]
+        photos = [given for given in inside if Path(given.name).suffix.lower() in TAKEN]
         skipped += len(inside) - len(photos)
         found += photos
     return found, skipped
 
 
-_TAKEN = SUFFIXES | _ARCHIVES
+TAKEN = SUFFIXES | _ARCHIVES
 """Archives inside are kept, so that each gets a line that says why it was not opened."""
 
 
