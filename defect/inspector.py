@@ -6,12 +6,13 @@ The network runs once a photo (twice if its light is unusual); thresholds are as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from defect import scoring, sources, weights
 from defect.images import Prepared, Source, prepare
@@ -23,7 +24,7 @@ from defect.networks import (
     build_autoencoder,
     fold_batch_norm,
 )
-from defect.scoring import Calibration
+from defect.scoring import Calibration, Look
 from defect.weights import WEIGHTS_FOLDER, Metadata, NotAvailable, WeightsError, WeightsSource
 
 DEFAULT_LIMIT = 1.0
@@ -126,13 +127,8 @@ class Inspector:
     def _inspect(self, photos: Sequence[Prepared]) -> list[Inspection]:
         pixels = scoring.to_tensor(np.stack([photo.seen for photo in photos]))
         seen = scoring.look(self.network, pixels)
-        maps = scoring.anomaly_maps(self.calibration, seen)
         gains = scoring.gains(self.calibration, pixels)
-        other_light = gains != 1
-        if bool(other_light.any()):
-            relit = pixels[other_light] * gains[other_light].view(-1, 1, 1, 1)
-            again = scoring.look(self.network, relit.clamp_(0, 1))
-            maps[other_light] = scoring.anomaly_maps(self.calibration, again)
+        maps = scoring.anomaly_maps(self.calibration, self._in_usual_light(pixels, gains, seen))
         scores = scoring.scores(maps).tolist()
         thesis_scores = scoring.thesis_scores(seen.error).tolist()
         reconstructions = (seen.reconstruction * 255).round_().byte().permute(0, 2, 3, 1)
@@ -153,6 +149,20 @@ class Inspector:
             )
             for i, photo in enumerate(photos)
         ]
+
+    def _in_usual_light(self, pixels: Tensor, gains: Tensor, seen: Look) -> Look:
+        """The look, with the photos of another light looked at again in the usual one."""
+        other = (gains != 1).nonzero().flatten()
+        if not len(other):
+            return seen
+        relit = pixels[other] * gains[other].view(-1, 1, 1, 1)
+        again = scoring.look(self.network, relit.clamp_(0, 1))
+        return Look(
+            *(
+                getattr(seen, field.name).index_copy(0, other, getattr(again, field.name))
+                for field in fields(Look)
+            )
+        )
 
 
 def light_note(gain: float) -> tuple[str, ...]:

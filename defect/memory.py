@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -28,12 +27,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from defect.extractor import PLACES, Extractor
-from defect.scoring import GAIN_RANGE, blur
+from defect.scoring import GAIN_RANGE, fold_triangles, grid_to_map, unfold_triangles
 
 DIRECTIONS = 40
 """Directions of the extractor's features kept; those in which the taught photos vary most."""
-SMOOTHING = 4.0
-"""σ of the map, in pixels of 256×256."""
 MOST_PATCHES = 10_000
 MOST_SCORES = 1_000
 LIGHT_WORTH_A_NOTE = 0.1
@@ -54,7 +51,7 @@ class Memory:
     place_mean: Tensor
     """1024×40."""
     whitening: Tensor
-    """1024×820: at each place, the lower triangle that makes normal features uncorrelated."""
+    """1024×40×40: at each place, the lower triangle that makes normal features uncorrelated."""
     bank: Tensor
     """P×40 projected features of good patches."""
     light: float
@@ -73,8 +70,9 @@ class Memory:
     """SHA-256 of the extractor's weights file: with another one, nothing fits."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a weights file."""
-        return {name: getattr(self, name) for name in _shapes(1, 1)}
+        """For a weights file; of the triangles only what is not zero."""
+        tensors = {name: getattr(self, name) for name in _shapes(1, 1)}
+        return tensors | {"whitening": fold_triangles(self.whitening)}
 
     def numbers(self) -> dict[str, Any]:
         """For a weights file's header."""
@@ -122,8 +120,10 @@ def restore_memory(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) ->
         raise ValueError("its number of photos is none")
     if not isinstance(extractor, str) or len(extractor) > 128:
         raise ValueError("it does not name its extractor")
+    kept = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     fields: dict[str, Any] = {
-        **{name: tensor.float().contiguous() for name, tensor in tensors.items()},
+        **kept,
+        "whitening": unfold_triangles(kept["whitening"], DIRECTIONS),
         **{name: float(numbers[name]) for name in _NUMBERS},
     }
     return Memory(
@@ -180,7 +180,7 @@ def bank_distance(bank: Tensor, projected: Tensor, barred: Tensor | None = None)
 
 def combine(place: Tensor, bank: Tensor, share: float) -> Tensor:
     """Two N×1024 views in multiples of their limits → N×256×256, not yet divided by a limit."""
-    rows = _to_pixels()
+    rows = grid_to_map()
     both = share * place + (1 - share) * bank
     return rows @ both.view(-1, PLACES, PLACES) @ rows.T
 
@@ -192,29 +192,7 @@ def anomaly_maps(memory: Memory, features: Tensor) -> Tensor:
     zero = projected.new_zeros(projected.shape[:2])
     place = bank = zero
     if share > 0:
-        whitening = unfold_triangles(memory.whitening)
-        place = place_distance(memory.place_mean, whitening, projected) / memory.place_limit
+        place = place_distance(memory.place_mean, memory.whitening, projected) / memory.place_limit
     if share < 1:
         bank = bank_distance(memory.bank, projected) / memory.bank_limit
     return combine(place, bank, share) / memory.limit
-
-
-def fold_triangles(matrices: Tensor) -> Tensor:
-    """1024×40×40 lower triangles → 1024×820."""
-    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
-    return matrices[:, rows, columns].contiguous()
-
-
-def unfold_triangles(folded: Tensor) -> Tensor:
-    """The inverse of `fold_triangles`."""
-    matrices = folded.new_zeros(len(folded), DIRECTIONS, DIRECTIONS)
-    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
-    matrices[:, rows, columns] = folded
-    return matrices
-
-
-@lru_cache(maxsize=1)
-def _to_pixels() -> Tensor:
-    """256×32: a row of places stretched to pixels bilinearly, then blurred."""
-    stretched = F.interpolate(torch.eye(PLACES).unsqueeze(1), size=256, mode="linear").squeeze(1)
-    return blur(256, SMOOTHING) @ stretched.T

@@ -101,8 +101,7 @@ class Calibration:
     def tensors(self) -> dict[str, Tensor]:
         """For a weights file; of the triangles only what is not zero."""
         tensors = {name: getattr(self, name) for name in _TENSOR_SHAPES}
-        rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
-        return tensors | {"whitening": self.whitening[:, rows, columns].contiguous()}
+        return tensors | {"whitening": fold_triangles(self.whitening)}
 
     def numbers(self) -> dict[str, Any]:
         """For a weights file's header."""
@@ -146,11 +145,23 @@ def restore_calibration(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any
     absent = [name for name in _NUMBERS if name not in numbers]
     if absent:
         raise ValueError(f"the calibration lacks {', '.join(absent)}")
-    triangles = tensors["whitening"].new_zeros(_BLOCKS * _BLOCKS, DIRECTIONS, DIRECTIONS)
-    rows, columns = torch.tril_indices(DIRECTIONS, DIRECTIONS)
-    triangles[:, rows, columns] = tensors["whitening"]
     fields: dict[str, Any] = {**tensors, **{name: numbers[name] for name in _NUMBERS}}
-    return Calibration(**{**fields, "whitening": triangles})
+    whitening = unfold_triangles(tensors["whitening"], DIRECTIONS)
+    return Calibration(**{**fields, "whitening": whitening})
+
+
+def fold_triangles(matrices: Tensor) -> Tensor:
+    """P×D×D lower triangles → P×D(D+1)/2, what is not zero of them."""
+    rows, columns = torch.tril_indices(*matrices.shape[1:])
+    return matrices[:, rows, columns].contiguous()
+
+
+def unfold_triangles(folded: Tensor, side: int) -> Tensor:
+    """The inverse of `fold_triangles`; `side` is D."""
+    matrices = folded.new_zeros(len(folded), side, side)
+    rows, columns = torch.tril_indices(side, side)
+    matrices[:, rows, columns] = folded
+    return matrices
 
 
 def to_tensor(images: np.ndarray) -> Tensor:
@@ -221,7 +232,7 @@ def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
     centred = project(features, calibration.projection) - calibration.feature_mean
     white = by_block(centred) @ calibration.whitening.transpose(1, 2)
     distance = _by_place(white.square().mean(2).sqrt())
-    spread = _grid_to_map()
+    spread = grid_to_map()
     return spread @ distance @ spread.T
 
 
@@ -260,7 +271,7 @@ def _stretch() -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _grid_to_map() -> Tensor:
+def grid_to_map() -> Tensor:
     """256×32: a row of places stretched to pixels bilinearly, then blurred."""
     stretched = F.interpolate(torch.eye(GRID).unsqueeze(1), size=256, mode="linear").squeeze(1)
     return blur(256, SMOOTHING) @ stretched.T

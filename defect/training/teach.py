@@ -22,7 +22,7 @@ from defect import memory as normal
 from defect.extractor import Extractor
 from defect.memory import DIRECTIONS, MOST_SCORES, Memory
 from defect.packing import as_stored
-from defect.scoring import normal_limit, scores, to_tensor
+from defect.scoring import fold_triangles, normal_limit, scores, to_tensor, unfold_triangles
 from defect.training.corruption import paste_defects
 
 MOST_PHOTOS = MOST_SCORES
@@ -93,9 +93,7 @@ def teach(
 
     place = _Places(own, jittered, copied)
     bank, owners = _patches(own, jittered, copied, draw)
-    stored = as_stored(
-        {"mean": place.mean, "bank": bank, "whitening": normal.fold_triangles(place.whitening)}
-    )
+    stored = as_stored({"mean": place.mean, "bank": bank})
 
     judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
     if n < _FEW:
@@ -117,7 +115,7 @@ def teach(
         centre=centre,
         projection=projection,
         place_mean=stored["mean"],
-        whitening=stored["whitening"],
+        whitening=place.whitening,
         bank=bank,
         light=round(light, 4),
         place_limit=limits[0],
@@ -225,8 +223,8 @@ class _Places:
         identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
         whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
         # As a file keeps it, so that limits fit what will be loaded.
-        folded = as_stored({"": normal.fold_triangles(whitening)})[""]
-        self.whitening = normal.unfold_triangles(folded)
+        folded = as_stored({"": fold_triangles(whitening)})[""]
+        self.whitening = unfold_triangles(folded, DIRECTIONS)
 
     def distance(self, items: Tensor, owner: np.ndarray, leave_out: bool) -> Tensor:
         """M×1024×40 → M×1024, each item judged without the photo it is or was made from."""

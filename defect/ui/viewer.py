@@ -18,7 +18,7 @@ from defect.inspector import Inspection
 from defect.threshold_cost import presets, stored_scores
 from defect.verdict import unfamiliar
 from defect.weights import WeightsError
-from defect.wire import jpeg, steps, to_wire
+from defect.wire import jpeg, packed, steps, to_wire
 
 
 def nothing(model: str, category: Category) -> dict[str, Any]:
@@ -69,8 +69,8 @@ def compared(path: str, category: Category) -> dict[str, Any]:
 
 
 def _small(inspection: Inspection) -> dict[str, Any]:
-    wired = to_wire(inspection)
-    return {name: wired[name] for name in ("map", "model", "category")}
+    drawn = packed(steps(inspection.anomaly_map))
+    return {"map": drawn, "model": inspection.model, "category": inspection.category}
 
 
 def _known(model: str, category: str) -> dict[str, Any]:
