@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from defect.images import ImageError, Prepared
+from defect.images import ImageError, Prepared, prepare
 
-CHUNK = 8
+BATCH = 16
 """Photos in one pass of the network."""
+CHUNK = 8
+"""The same where each photo is waited for."""
 
 
 class Photo(Protocol):
@@ -32,6 +34,20 @@ class Unread:
 
     name: str
     error: ImageError
+
+
+def in_passes(look: Callable[[Sequence[Prepared]], list[Result]], photos: Any) -> Any:
+    """One photo → its result, a list of them → a list, through as few passes as `BATCH` allows.
+
+    Raises:
+        ImageError: a photo cannot be used; of a list, the first such.
+    """
+    if not isinstance(photos, list):
+        return look([prepare(photos)])[0]
+    results: list[Result] = []
+    for start in range(0, len(photos), BATCH):
+        results += look([prepare(photo) for photo in photos[start : start + BATCH]])
+    return results
 
 
 def look_through(

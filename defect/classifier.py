@@ -11,13 +11,12 @@ import numpy as np
 import torch
 
 from defect import sources, weights
-from defect.images import Prepared, Source, prepare
+from defect.batch import in_passes
+from defect.images import Prepared, Source
 from defect.networks import SteelCNN
 from defect.novelty import Novelty, distances, restore_novelty, see
 from defect.scoring import to_tensor
 from defect.weights import WEIGHTS_FOLDER, Metadata, WeightsError, WeightsSource
-
-BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +91,8 @@ class SteelClassifier:
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        if not isinstance(photos, list):
-            return self._classify([prepare(photos)])[0]
-        results: list[Classification] = []
-        for start in range(0, len(photos), BATCH):
-            results += self._classify([prepare(photo) for photo in photos[start : start + BATCH]])
-        return results
+        found: Classification | list[Classification] = in_passes(self._classify, photos)
+        return found
 
     @torch.inference_mode()
     def _classify(self, photos: Sequence[Prepared]) -> list[Classification]:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from defect import scoring, sources, weights
-from defect.images import Prepared, Source, prepare
+from defect.batch import in_passes
+from defect.images import Prepared, Source
 from defect.networks import (
     DETECTORS,
     MODELS,
@@ -28,7 +29,6 @@ from defect.scoring import Calibration, Look
 from defect.weights import WEIGHTS_FOLDER, Metadata, NotAvailable, WeightsError, WeightsSource
 
 DEFAULT_LIMIT = 1.0
-BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +116,8 @@ class Inspector:
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        if not isinstance(photos, list):
-            return self._inspect([prepare(photos)])[0]
-        results: list[Inspection] = []
-        for start in range(0, len(photos), BATCH):
-            results += self._inspect([prepare(photo) for photo in photos[start : start + BATCH]])
-        return results
+        found: Inspection | list[Inspection] = in_passes(self._inspect, photos)
+        return found
 
     @torch.inference_mode()
     def _inspect(self, photos: Sequence[Prepared]) -> list[Inspection]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from defect import weights
+from defect.batch import BATCH
 from defect.images import Prepared, Source, prepare
 from defect.memory import describe
 from defect.networks import MEMORY
@@ -22,7 +23,6 @@ from defect.scoring import to_tensor
 from defect.taught import load_extractor
 from defect.weights import WEIGHTS_FOLDER, NotAvailable, read_index
 
-BATCH = 16
 CLEARLY = 0.8
 """The nearest product is named without doubt if it is this much nearer than the second."""
 

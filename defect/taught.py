@@ -14,9 +14,10 @@ import torch
 
 from defect import memory as normal
 from defect import sources, weights
+from defect.batch import in_passes
 from defect.extractor import Extractor, fold
-from defect.images import Prepared, Source, prepare
-from defect.inspector import BATCH, Inspection, light_note
+from defect.images import Prepared, Source
+from defect.inspector import Inspection, light_note
 from defect.memory import LIGHT_WORTH_A_NOTE, Memory, restore_memory
 from defect.networks import MEMORY
 from defect.scoring import scores, to_tensor
@@ -56,12 +57,8 @@ class MemoryInspector:
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        if not isinstance(photos, list):
-            return self._inspect([prepare(photos)])[0]
-        results: list[Inspection] = []
-        for start in range(0, len(photos), BATCH):
-            results += self._inspect([prepare(photo) for photo in photos[start : start + BATCH]])
-        return results
+        found: Inspection | list[Inspection] = in_passes(self._inspect, photos)
+        return found
 
     @torch.inference_mode()
     def _inspect(self, photos: Sequence[Prepared]) -> list[Inspection]:

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from defect import load, scoring
+from defect.batch import BATCH
 from defect.images import ImageError
-from defect.inspector import BATCH, Inspection, Inspector
+from defect.inspector import Inspection, Inspector
 from defect.weights import NotAvailable, WeightsError
 from tests.conftest import EXAMPLES
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from defect import load, weights
+from defect.batch import BATCH
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images, load_masks
 from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
 from defect.images import prepare
-from defect.inspector import BATCH, DEFAULT_LIMIT
+from defect.inspector import DEFAULT_LIMIT
 from defect.weights import Metadata
 
 

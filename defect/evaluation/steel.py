@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from defect import load
-from defect.classifier import Classification
 from defect.datasets import neu
 from defect.datasets.samples import Sample
 from defect.evaluation.metrics import classification_metrics, to_json
 from defect.evaluation.protocol import rewrite
-from defect.inspector import BATCH
 from defect.novelty import refused_share
 from defect.weights import Metadata
 
@@ -38,7 +36,7 @@ def evaluate_classifier(
     """
     classify = load("cnn", folder=folder)
     held_out = neu.split(neu.samples(data), classify.metadata.training.seed)[1]
-    results = _classified(classify, held_out)
+    results = classify([sample.path for sample in held_out])
     metrics = classification_metrics(
         [result.label for result in results], [sample.kind for sample in held_out], neu.CLASSES
     )
@@ -46,7 +44,7 @@ def evaluate_classifier(
     if classify.novelty is not None:
         unlike = np.array([result.novelty for result in results])
         refused = {
-            name: [not result.known for result in _classified(classify, samples)]
+            name: [not r.known for r in classify([sample.path for sample in samples])]
             for name, samples in others.items()
         }
         test["unknown"] = {
@@ -57,13 +55,6 @@ def evaluate_classifier(
             "others": {name: _share(each) for name, each in refused.items()},
         }
     return rewrite(folder, "cnn", "neu", test=test)
-
-
-def _classified(classify: Any, samples: Sequence[Sample]) -> list[Classification]:
-    results: list[Classification] = []
-    for start in range(0, len(samples), BATCH):
-        results += classify([sample.path for sample in samples[start : start + BATCH]])
-    return results
 
 
 def _share(refused: list[bool]) -> float | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from defect import load
+from defect.batch import BATCH
 from defect.datasets.samples import DataError, Sample
 from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
 from defect.evaluation.protocol import rewrite
 from defect.images import network_input, read_photo
-from defect.inspector import BATCH, DEFAULT_LIMIT
+from defect.inspector import DEFAULT_LIMIT
 from defect.networks import DETECTORS
 from defect.weights import read_index, read_metadata, relative_path
 

@@ -22,11 +22,11 @@ def download_path(name: str) -> Path:
     return _noted(Path(get_upload_folder()) / secrets.token_urlsafe(16) / name)
 
 
-def write_download(name: str, text: str) -> str:
-    """Writes the text for download; returns the file's path."""
+def write_download(name: str, content: str | bytes) -> str:
+    """Writes the text or bytes for download; returns the file's path."""
     path = download_path(name)
     path.parent.mkdir(parents=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     return str(path)
 
 

@@ -14,10 +14,10 @@ from defect.images import ImageError
 from defect.overlay import draw_overlay
 from defect.product import Product, load_product, one_in, teach_product
 from defect.recognise import Recogniser
+from defect.ui.download import write_download
 from defect.ui.photo_input import photo_input, uploaded
 from defect.ui.product_kept import PRODUCTS
 from defect.ui.product_tab import inspect_taught as inspect_with
-from defect.ui.product_tab import write_file
 from defect.weights import WeightsError
 
 
@@ -40,7 +40,7 @@ def _teaching() -> None:
         except (WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         key = PRODUCTS.put(product, request.session_hash)
-        file = write_file(f"{product.name}.safetensors", product.file)
+        file = write_download(f"{product.name}.safetensors", product.file)
         return key, _summary(product), file
 
     def load_taught(detector: str | None, request: gr.Request) -> tuple[Any, ...]:

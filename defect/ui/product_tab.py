@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
 
-from defect.images import ImageError, prepare, thumbnail
+from defect.batch import Unread, look_through
+from defect.given import Given
+from defect.images import ImageError, thumbnail
 from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
+from defect.networks import MEMORY
 from defect.overlay import draw_overlay
 from defect.product import MOST_PHOTOS, Product, load_product, teach_product
 from defect.report import DEFECTIVE, Row, row_of, row_of_error, to_csv
 from defect.ui import product_words as words
+from defect.ui.download import write_download
 from defect.ui.kept import Kept
 from defect.ui.photo_input import photo_input, uploaded
 from defect.ui.product_kept import GONE, PRODUCTS
@@ -24,7 +26,6 @@ from defect.weights import WeightsError
 
 MOST_BATCH = 100
 TILE_SIDE = 256
-_CHUNK = 8
 _LOOKS: Kept[Inspection] = Kept(64)
 """Results the slider may still ask: about 4 MB each."""
 
@@ -190,7 +191,7 @@ def product_tab(demo: gr.Blocks) -> None:
         text = f"**{count} of {len(tiles)}** photos called defective."
         if len(rows) > len(tiles):
             text += f" {len(rows) - len(tiles)} could not be read; the CSV says why."
-        csv = write_file("inspection.csv", to_csv(rows).encode())
+        csv = write_download("inspection.csv", to_csv(rows))
         return text, tiles, gr.DownloadButton(value=csv, interactive=True)
 
     heavy: dict[str, Any] = {
@@ -262,28 +263,18 @@ def inspect_many(
     product = _product(key)
     found: list[tuple[Row, np.ndarray]] = []
     unread: list[Row] = []
-    for start in range(0, len(paths), _CHUNK):
-        photos = []
-        for path in paths[start : start + _CHUNK]:
-            try:
-                photos.append(prepare(path))
-            except ImageError as error:
-                unread.append(row_of_error(Path(path).name, error, "memory", product.name))
-        for inspection in product.inspector(photos):
-            judged = inspection.at(limit)
+    photos = [Given(Path(path), Path(path).name) for path in paths]
+    looked = look_through(product.inspector, photos)
+    for done, (given, result) in enumerate(looked, 1):
+        if isinstance(result, Unread):
+            unread.append(row_of_error(given.name, result.error, MEMORY, product.name))
+        else:
+            judged = result.at(limit)
             found.append((row_of(judged), _tile(judged)))
-        tell(min(start + _CHUNK, len(paths)), len(paths))
+        tell(done, len(photos))
     found.sort(key=lambda pair: -(pair[0].score or 0))
     tiles = [(tile, f"{row.score:.2f} · {row.verdict} · {row.file}") for row, tile in found]
     return [row for row, _ in found] + unread, tiles
-
-
-def write_file(name: str, data: bytes) -> str:
-    """Writes into the app's own cache, which it cleans, where nobody can guess it; its path."""
-    folder = Path(get_upload_folder()) / secrets.token_urlsafe(16)
-    folder.mkdir(parents=True)
-    (folder / name).write_bytes(data)
-    return str(folder / name)
 
 
 def _product(key: str | None) -> Product:
@@ -305,7 +296,7 @@ def _show(product: Product, key: str) -> tuple[Any, ...]:
         gr.CheckboxGroup(odd, value=odd, visible=bool(odd)),
         gr.Button(visible=bool(odd)),
         gr.DownloadButton(
-            value=write_file(f"{product.name}.safetensors", product.file), interactive=True
+            value=write_download(f"{product.name}.safetensors", product.file), interactive=True
         ),
         "",
         None,
