@@ -192,5 +192,6 @@ more often: *found* in the table says how many were at the default threshold.
 where *brightness alone* is far from 0.5, an image AUROC says little about seeing defects.
 - The benchmark's photos come from a laboratory: a few cameras, even light, one batch of parts. \
 Expect more false alarms in a plant, and set the limit with normal photos of your own.
-- The steel classifier names one of its six classes, whatever it is shown.
+- The steel classifier refuses what is unlike all it was taught, but may still name a surface of \
+another steel as one of its six.
 - This is a demonstration. It must not decide alone where a missed defect can hurt somebody."""

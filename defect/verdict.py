@@ -7,7 +7,10 @@ from defect.regions import regions
 
 UNFAMILIAR_SHARE = 0.4
 """Share of the photo over the normal limit from which it is taken for a photo of something else.
-Defects seen so far cover at most 0.35 of their photo, other products at least 0.43."""
+
+Chosen with test photos in view, so it only warns and decides no verdict. On a quarter of the MVTec
+test photos, by CAE and DAE none of 478 photos of the category itself passes it, by the memory 3 of
+239; of photos of other products 96 to 97 in 100 do."""
 
 
 def unfamiliar(inspection: Inspection) -> bool:

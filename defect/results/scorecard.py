@@ -42,7 +42,8 @@ def to_markdown(found: Sequence[Row], steel: Metadata | None, transfer: Sequence
     """
     parts = [
         "Test photos; *false alarms*, *found* and F1 at the default threshold, which comes from "
-        "normal photos alone. *Thesis score*: the mean squared error of the same network. "
+        "normal photos alone. *Thesis score*: the mean squared error of the same network; a memory "
+        "rebuilds nothing and has none. "
         "*All-defective F1*: what calling every photo defective reaches. *Brightness alone*: the "
         "AUROC of mean grey; far from 0.5, an image figure proves little. **Bold**: the highest "
         "image AUROC of the category. † the copy of the category is not complete. ‡ below chance.",
@@ -67,7 +68,7 @@ def to_markdown(found: Sequence[Row], steel: Metadata | None, transfer: Sequence
                         f"{mean.categories} of {len(MASKED)}",
                         beside(mean.image_auroc, mean.thesis_image_auroc),
                         number(mean.pixel_auroc),
-                        number(mean.published_image_auroc),
+                        number(mean.published_image_auroc, "not in the thesis"),
                     )
                     for mean in averages
                 ],
@@ -136,7 +137,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         image += " ‡" if row.below_chance else ""
         if row.image_auroc_low is not None and row.image_auroc_high is not None:
             image += f" {row.image_auroc_low:.2f}–{row.image_auroc_high:.2f}"
-        image += f" ({number(row.thesis_image_auroc)})"
+        thesis = row.thesis_image_auroc
+        image += f" ({'n/a' if thesis is None else number(thesis)})"
     return (
         row.category + ("" if row.complete else " †"),
         row.model.upper(),
