@@ -31,7 +31,7 @@ def add_export(commands: Commands) -> None:
     parser = commands.add_parser(
         "export", help="one model and category as an ONNX file: photo in, score and map out"
     )
-    parser.add_argument("model", choices=["cae", "vae", "dae"])
+    parser.add_argument("model", choices=["cae", "vae", "dae", "memory"])
     parser.add_argument("category")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: MODEL_CATEGORY.onnx")
     parser.add_argument(

@@ -1,7 +1,8 @@
 """One model and category as a single ONNX file: photo in, score and anomaly map out.
 
-Preprocessing, the correction of the photo's light, calibration and score are inside, so that a
-device needs nothing but a runtime. `onnx` is a development dependency.
+Preprocessing, the correction of the photo's light, calibration and score are inside (of a memory:
+the extractor and the memory), so that a device needs nothing but a runtime. `onnx` is a development
+dependency.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from defect import memory as normal
 from defect import scoring
 from defect.inspector import Inspector
+from defect.taught import MemoryInspector
 
 OPSET = 18
 INPUT, SCORE, MAP = "photo", "score", "anomaly_map"
@@ -23,7 +26,7 @@ class ExportError(ValueError):
     """The export cannot be made; the text says what to do."""
 
 
-class _Exported(nn.Module):
+class _Autoencoder(nn.Module):
     """What `Inspector` does with one photo's pixels, as one function of tensors."""
 
     def __init__(self, inspector: Inspector) -> None:
@@ -42,7 +45,24 @@ class _Exported(nn.Module):
         return scoring.scores(maps), maps
 
 
-def export(inspector: Inspector, path: Path) -> int:
+class _Memory(nn.Module):
+    """What `MemoryInspector` does with one photo's pixels."""
+
+    def __init__(self, inspector: MemoryInspector) -> None:
+        super().__init__()
+        self.extractor = inspector.extractor
+        self.memory = inspector.memory
+
+    def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """As `_Autoencoder.forward`."""
+        pixels = photo.permute(0, 3, 1, 2).to(torch.float32) / 255
+        relit, _ = normal.relight(pixels.double(), self.memory.light)
+        features = normal.describe(self.extractor, relit.float())
+        maps = normal.anomaly_maps(self.memory, features)
+        return scoring.scores(maps), maps
+
+
+def export(inspector: Inspector | MemoryInspector, path: Path) -> int:
     """Writes the ONNX file; returns its size in bytes.
 
     Input `photo`: 1×256×256×3 uint8 RGB. Outputs, in multiples of the normal limit: `score`, one
@@ -58,7 +78,11 @@ def export(inspector: Inspector, path: Path) -> int:
         raise ExportError(
             "To export, install onnx and onnxscript: pip install -r requirements-dev.txt"
         ) from error
-    exported, photo = _Exported(inspector).eval(), torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
+    exported: nn.Module = (
+        _Memory(inspector) if isinstance(inspector, MemoryInspector) else _Autoencoder(inspector)
+    )
+    photo = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
+    exported.eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.inference_mode():
         # The exporter warns of itself, and of the one batch size that is meant.

@@ -3,8 +3,8 @@ photo lies from it.
 
 Two views, each a distance at every one of 32×32 places:
 
-- *place*: from what good photos show at that very place (a Gaussian a place, PaDiM, Defard et al.
-  2021); sharp for parts that always lie alike.
+- *place*: from what good photos show at that very place (PaDiM, Defard et al. 2021, with a mean a
+  place and a covariance a block of 4×4 places); sharp for parts that always lie alike.
 - *bank*: from the nearest of thousands of good patches anywhere (PatchCore, Roth et al. 2022); for
   textures and parts at any angle.
 
@@ -27,15 +27,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from defect.extractor import PLACES, Extractor
-from defect.scoring import GAIN_RANGE, fold_triangles, grid_to_map, unfold_triangles
+from defect.scoring import (
+    GAIN_RANGE,
+    by_block,
+    by_place,
+    fold_triangles,
+    grid_to_map,
+    unfold_triangles,
+)
 
-DIRECTIONS = 40
+DIRECTIONS = 64
 """Directions of the extractor's features kept; those in which the taught photos vary most."""
+BLOCK = 4
+"""Places a side that share one covariance: a few photos are too few for one a place."""
 MOST_PATCHES = 10_000
 MOST_SCORES = 1_000
 LIGHT_WORTH_A_NOTE = 0.1
 _PIECE = 64
 _POSITIONS = PLACES * PLACES
+_BLOCKS = (PLACES // BLOCK) ** 2
 _TRIANGLE = DIRECTIONS * (DIRECTIONS + 1) // 2
 _NUMBERS = ("light", "place_limit", "bank_limit", "place_share", "limit")
 
@@ -47,13 +57,14 @@ class Memory:
     centre: Tensor
     """C: the features' mean over all places."""
     projection: Tensor
-    """C×40."""
+    """C×64."""
     place_mean: Tensor
-    """1024×40."""
+    """1024×64."""
     whitening: Tensor
-    """1024×40×40: at each place, the lower triangle that makes normal features uncorrelated."""
+    """64×64×64: in each block of places, the lower triangle that makes normal features
+    uncorrelated."""
     bank: Tensor
-    """P×40 projected features of good patches."""
+    """P×64 projected features of good patches."""
     light: float
     """Mean grey of the taught photos, 0..1."""
     place_limit: float
@@ -85,7 +96,7 @@ def _shapes(channels: int, patches: int) -> dict[str, tuple[int, ...]]:
         "centre": (channels,),
         "projection": (channels, DIRECTIONS),
         "place_mean": (_POSITIONS, DIRECTIONS),
-        "whitening": (_POSITIONS, _TRIANGLE),
+        "whitening": (_BLOCKS, _TRIANGLE),
         "bank": (patches, DIRECTIONS),
     }
 
@@ -154,18 +165,18 @@ def relight(pixels: Tensor, light: float) -> tuple[Tensor, Tensor]:
 
 
 def project(memory: Memory, features: Tensor) -> Tensor:
-    """N×1024×C → N×1024×40."""
+    """N×1024×C → N×1024×64."""
     return (features - memory.centre) @ memory.projection
 
 
 def place_distance(mean: Tensor, whitening: Tensor, projected: Tensor) -> Tensor:
-    """N×1024×40 → N×1024 Mahalanobis distances (1.0 is usual). `whitening` is 1024×40×40."""
-    white = torch.einsum("pij,npj->npi", whitening, projected - mean)
-    return white.square().mean(2).sqrt()
+    """N×1024×64 → N×1024 Mahalanobis distances (1.0 is usual). `whitening` is 64×64×64."""
+    white = by_block(projected - mean, BLOCK) @ whitening.transpose(1, 2)
+    return by_place(white.square().mean(2).sqrt(), BLOCK).flatten(1)
 
 
 def bank_distance(bank: Tensor, projected: Tensor, barred: Tensor | None = None) -> Tensor:
-    """N×1024×40 → N×1024 distances to the nearest patch; `barred`, P bool, leaves patches out."""
+    """N×1024×64 → N×1024 distances to the nearest patch; `barred`, P bool, leaves patches out."""
     lengths = bank.square().sum(1)
     if barred is not None:
         lengths = lengths.masked_fill(barred, 1e9)

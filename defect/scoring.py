@@ -231,20 +231,22 @@ def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
     """N×1024×480 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
     centred = project(features, calibration.projection) - calibration.feature_mean
     white = by_block(centred) @ calibration.whitening.transpose(1, 2)
-    distance = _by_place(white.square().mean(2).sqrt())
+    distance = by_place(white.square().mean(2).sqrt())
     spread = grid_to_map()
     return spread @ distance @ spread.T
 
 
-def by_block(projected: Tensor) -> Tensor:
-    """N×1024×C at places → 256×4N×C: what the photos hold in each block of places."""
-    places = projected.view(-1, _BLOCKS, BLOCK, _BLOCKS, BLOCK, projected.shape[-1])
-    return places.permute(1, 3, 0, 2, 4, 5).reshape(_BLOCKS * _BLOCKS, -1, projected.shape[-1])
+def by_block(projected: Tensor, block: int = BLOCK) -> Tensor:
+    """N×1024×C at places → B×PN×C: what the photos hold in each block of `block`² = P places."""
+    side = GRID // block
+    places = projected.view(-1, side, block, side, block, projected.shape[-1])
+    return places.permute(1, 3, 0, 2, 4, 5).reshape(side * side, -1, projected.shape[-1])
 
 
-def _by_place(blocks: Tensor) -> Tensor:
-    """256×4N → N×32×32: the inverse of `by_block`, for one number a place."""
-    places = blocks.view(_BLOCKS, _BLOCKS, -1, BLOCK, BLOCK).permute(2, 0, 3, 1, 4)
+def by_place(blocks: Tensor, block: int = BLOCK) -> Tensor:
+    """B×PN → N×32×32: the inverse of `by_block`, for one number a place."""
+    side = GRID // block
+    places = blocks.view(side, side, -1, block, block).permute(2, 0, 3, 1, 4)
     return places.reshape(-1, GRID, GRID)
 
 

@@ -32,7 +32,7 @@ from defect.weights import (
 
 EXTRACTOR = ("extractor", "shared")
 MAX_MEMORY_BYTES = 8 * 1024**2
-"""A memory's file is 1.6 MB; a larger one is something else."""
+"""A memory's file is 1.1 MB; a larger one is something else."""
 NOT_A_MEMORY = "is not a detector this app can load"
 
 
@@ -149,7 +149,7 @@ def from_bytes(data: bytes, name: str, folder: Path = WEIGHTS_FOLDER) -> MemoryI
         WeightsError: it is not a memory, is damaged or too large, or fits another extractor.
     """
     if len(data) > MAX_MEMORY_BYTES:
-        raise WeightsError(f'"{name}" is {len(data) / 1e6:.0f} MB; a taught detector has under 3.')
+        raise WeightsError(f'"{name}" is {len(data) / 1e6:.0f} MB; a taught detector has under 2.')
     extractor, sha256 = load_extractor(folder)
     source = WeightsSource("uploaded", name, hashlib.sha256(data).hexdigest(), len(data))
     try:

@@ -28,7 +28,7 @@ def good_photos(count: int, seed: int) -> np.ndarray:
 def tiny_extractor() -> Extractor:
     """Random weights that see edges and colours well enough for drawn photos."""
     torch.manual_seed(0)
-    return Extractor((24, 24), 8).eval()
+    return Extractor((72, 72), 8).eval()
 
 
 def write_extractor(folder: Path) -> None:

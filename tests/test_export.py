@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -16,11 +18,15 @@ PARITY = 1e-3
 """Largest difference of two scores, in normal limits."""
 
 
+def _session(folder: Path, model: str, category: str) -> onnxruntime.InferenceSession:
+    path = folder / "model.onnx"
+    assert __main__.main(["export", model, category, "--out", str(path)]) == 0
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
-    path = tmp_path_factory.mktemp("onnx") / "cap.onnx"
-    assert __main__.main(["export", "cae", "rendered_cap", "--out", str(path)]) == 0
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return _session(tmp_path_factory.mktemp("onnx"), "cae", "rendered_cap")
 
 
 def _photos() -> dict[str, np.ndarray]:
@@ -47,6 +53,19 @@ def test_scores_maps_and_verdicts_are_the_library_s(
         assert anomaly_map.shape == (1, 256, 256)
         assert np.abs(anomaly_map[0] - expected.anomaly_map).max() <= 3 * PARITY, name
         assert (score[0] >= 1) == expected.defective, name
+
+
+@pytest.mark.parametrize("category", ["rendered_cap", "rendered_brushed"])
+def test_a_memory_is_exported_with_its_extractor(tmp_path: Path, category: str) -> None:
+    """The brushed memory has a bank, the cap's is places alone."""
+    session = _session(tmp_path, "memory", category)
+    inspect = load("memory", category)
+    for name, pixels in _photos().items():
+        score, anomaly_map = session.run(None, {"photo": pixels[None]})
+        expected = inspect(pixels)
+        assert abs(float(score[0]) - expected.score) <= PARITY * max(1, expected.score), name
+        worst = np.abs(anomaly_map[0] - expected.anomaly_map).max()
+        assert worst <= 3 * PARITY * max(1, expected.score), name
 
 
 def test_the_file_says_what_it_is(session: onnxruntime.InferenceSession) -> None:

@@ -40,7 +40,7 @@ from defect.weights import IndexEntry, Metadata, Training, save
 
 RUNS_FOLDER = Path("runs")
 MODEL, NAME = "extractor", "shared"
-EPOCHS = 8
+EPOCHS = 32
 LEARNING_RATE = 3e-3
 BATCH_SIZE = 16
 SPOILED_SHARE = 0.5

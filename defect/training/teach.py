@@ -2,15 +2,15 @@
 over copies of them, so it takes seconds.
 
 Every number that decides something is taken *leave-one-out*: each photo is judged by the memory of
-the others. For the Gaussians that is a rank-one change solved in closed form, for the bank it is
-leaving out the photo's own patches; nothing is fitted twice.
+the others. For the Gaussians its part is taken from the sums and they are solved again, for the
+bank it is leaving out the photo's own patches; no photo is looked at twice for it.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,17 +20,27 @@ from torch import Tensor
 
 from defect import memory as normal
 from defect.extractor import Extractor
-from defect.memory import DIRECTIONS, MOST_SCORES, Memory
+from defect.memory import BLOCK, DIRECTIONS, MOST_SCORES, Memory
 from defect.packing import as_stored
-from defect.scoring import fold_triangles, normal_limit, scores, to_tensor, unfold_triangles
+from defect.scoring import (
+    by_block,
+    by_place,
+    fold_triangles,
+    normal_limit,
+    scores,
+    to_tensor,
+    unfold_triangles,
+)
 from defect.training.corruption import paste_defects
 
 MOST_PHOTOS = MOST_SCORES
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried as the place view's part of the map."""
+PLACE_FIRST = 0.02
+"""How much better of 1 the bank must rank planted defects to take the place view's whole part."""
 OWN_SHARE_AT = 20
-"""With so many photos a place's own covariance counts half, the common one the other half."""
-FLOOR = 0.05
+"""With so many places seen a block's own covariance counts half, the common one the other half."""
+FLOOR = 0.02
 PATCHES = 8_192
 _COPIES_UP_TO, _MOST_COPIES = 40, 8
 _FEW = 8
@@ -40,6 +50,8 @@ _SAMPLE = 32
 """Photos the projection is fitted on."""
 _WHITENING_FLOOR = 0.003
 _BATCH = 16
+_SEEN = BLOCK * BLOCK
+"""Places of a photo that tell of one covariance."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +110,11 @@ def teach(
     judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
     if n < _FEW:
         judged.append((jittered, copied))
-    good_items = torch.cat([items for items, _ in judged])
-    good_owner = np.concatenate([owner for _, owner in judged])
-    bank, loo = stored["bank"], n > 1
-    good = place.distance(good_items, good_owner, loo), _bank(bank, owners, good_items, good_owner)
-    bad = place.distance(spoiled, planted, loo), _bank(bank, owners, spoiled, planted)
+    judged.append((spoiled, planted))
+    placed = place.distances(judged)
+    banked = [_bank(stored["bank"], owners, items, owner) for items, owner in judged]
+    good = torch.cat(placed[:-1]), torch.cat(banked[:-1])
+    bad = placed[-1], banked[-1]
 
     limits = [normal_limit(scores(_map(view)).tolist()) for view in good]
     good_scaled = [view / limit for view, limit in zip(good, limits, strict=True)]
@@ -116,7 +128,7 @@ def teach(
         projection=projection,
         place_mean=stored["mean"],
         whitening=place.whitening,
-        bank=bank,
+        bank=stored["bank"],
         light=round(light, 4),
         place_limit=limits[0],
         bank_limit=limits[1],
@@ -127,7 +139,7 @@ def teach(
         extractor=extractor_sha,
     )
     return Taught(
-        memory, relative[:n] if loo else np.zeros(1), time.perf_counter() - started, look.seen / n
+        memory, relative[:n] if n > 1 else np.zeros(1), time.perf_counter() - started, look.seen / n
     )
 
 
@@ -156,8 +168,8 @@ class _Looker:
         projection: Tensor,
         change: Callable[[Tensor], Tensor] = lambda x: x,
     ) -> Tensor:
-        """N×1024×40."""
-        parts = [(f - centre) @ projection for f in self.features(images, change)]
+        """N×1024×64, in half precision: a thousand photos are 130 MB."""
+        parts = [((f - centre) @ projection).half() for f in self.features(images, change)]
         return torch.cat(parts)
 
 
@@ -167,11 +179,7 @@ def _spread(count: int, most: int) -> np.ndarray:
 
 
 def _projection(look: _Looker, images: np.ndarray) -> tuple[Tensor, Tensor]:
-    """(centre, C×40): the directions in which the features vary most, brought halfway to one size.
-
-    All the way would make noise as loud as what tells patches apart; not at all leaves the bank to
-    the few largest.
-    """
+    """(centre, C×64): the directions in which the features vary most, brought to one size."""
     # Every other place is enough, and keeps 32 photos at 50 MB.
     sample = torch.cat([f[:, ::2] for f in look.features(images)]).flatten(0, 1)
     look.seen -= len(images)
@@ -180,7 +188,7 @@ def _projection(look: _Looker, images: np.ndarray) -> tuple[Tensor, Tensor]:
     spread = sample.square().mean(0).sqrt().clamp_min(1e-4)
     sample /= spread
     values, vectors = torch.linalg.eigh(sample.T @ sample / len(sample))
-    kept = vectors[:, -DIRECTIONS:] / (values[-DIRECTIONS:].clamp_min(0) + _WHITENING_FLOOR) ** 0.25
+    kept = vectors[:, -DIRECTIONS:] / (values[-DIRECTIONS:].clamp_min(0) + _WHITENING_FLOOR).sqrt()
     stored = as_stored({"centre": centre, "projection": kept / spread.unsqueeze(1)})
     return stored["centre"], stored["projection"]
 
@@ -207,50 +215,66 @@ class _Places:
     """The Gaussian at each place, and what it would be without one of its photos."""
 
     def __init__(self, own: Tensor, jittered: Tensor, copied: np.ndarray) -> None:
-        n = len(own)
-        self.n = n
-        self.mean = as_stored({"": own.mean(0)})[""]
-        self.residual = own - self.mean
-        moved = (jittered - own[torch.from_numpy(copied)]).flatten(0, 1)
-        common = moved.T @ moved / len(moved) / n
-        each = torch.einsum("npi,npj->pij", self.residual, self.residual) / max(n - 1, 1)
-        common = common + each.mean(0)
-        self.own_share = n / (n + OWN_SHARE_AT) if n > 1 else 0.0
-        covariance = self.own_share * each + (1 - self.own_share) * common
-        floor = FLOOR * common.diagonal().mean() + 1e-6
-        covariance = covariance + floor * torch.eye(DIRECTIONS)
-        lower = torch.linalg.cholesky(covariance)
+        self.own, self.n = own, len(own)
+        self.mean = as_stored({"": own.mean(0, dtype=torch.float32)})[""]
+        moved = (jittered.float() - own[torch.from_numpy(copied)].float()).flatten(0, 1)
+        self.jitter = moved.T @ moved / len(moved)
+        self.scatter = torch.zeros(())
+        for some in own.split(_BATCH):
+            seen = by_block(some.float() - self.mean, BLOCK)
+            self.scatter = self.scatter + seen.transpose(1, 2) @ seen
+        lower = self._lower(self.scatter, self.n)
         identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
         whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
         # As a file keeps it, so that limits fit what will be loaded.
         folded = as_stored({"": fold_triangles(whitening)})[""]
         self.whitening = unfold_triangles(folded, DIRECTIONS)
 
-    def distance(self, items: Tensor, owner: np.ndarray, leave_out: bool) -> Tensor:
-        """M×1024×40 → M×1024, each item judged without the photo it is or was made from."""
-        if not leave_out:
+    def _lower(self, scatter: Tensor, n: int) -> Tensor:
+        """64×64×64 sums of squares over n photos → Cholesky factors of the covariances."""
+        each = scatter / (_SEEN * max(n - 1, 1))
+        common = each.mean(0) + self.jitter / n
+        own_share = _SEEN * n / (_SEEN * n + OWN_SHARE_AT) if n > 1 else 0.0
+        covariance = own_share * each + (1 - own_share) * common
+        floor = FLOOR * common.diagonal().mean() + 1e-6
+        lower: Tensor = torch.linalg.cholesky(covariance + floor * torch.eye(DIRECTIONS))
+        return lower
+
+    def distances(self, judged: Sequence[tuple[Tensor, np.ndarray]]) -> list[Tensor]:
+        """For each (M×1024×64 items, their M photos): M×1024, each item judged without the photo
+        it is or was made from; of a single photo, with it."""
+        found = [torch.empty(items.shape[:2]) for items, _ in judged]
+        for photo in range(self.n):
+            rows = [np.flatnonzero(owner == photo) for _, owner in judged]
+            mine = [items[at].float() for (items, _), at in zip(judged, rows, strict=True)]
+            if not sum(map(len, mine)):
+                continue
+            distance = self._without(photo, torch.cat(mine))
+            for out, at, part in zip(found, rows, distance.split([*map(len, mine)]), strict=True):
+                out[at] = part
+        return found
+
+    def _without(self, photo: int, items: Tensor) -> Tensor:
+        if self.n == 1:
             return normal.place_distance(self.mean, self.whitening, items)
-        n, out = self.n, []
-        gain = self.own_share * n / (n - 1) ** 2
-        for item, photo in zip(items, owner, strict=True):
-            residual = self.residual[photo]
-            shifted = item - self.mean + residual / (n - 1)
-            both = torch.stack([shifted, residual], 2)
-            u, v = (self.whitening @ both).unbind(2)
-            without = 1 - gain * v.square().sum(1)
-            more = gain * (u * v).sum(1).square() / without.clamp_min(0.02)
-            out.append(((u.square().sum(1) + more) / DIRECTIONS).sqrt())
-        return torch.stack(out)
+        n, residual = self.n, self.own[photo].float() - self.mean
+        seen = by_block(residual.unsqueeze(0), BLOCK)
+        scatter = self.scatter - n / (n - 1) * seen.transpose(1, 2) @ seen
+        shifted = by_block(items - self.mean + residual / (n - 1), BLOCK)
+        white = torch.linalg.solve_triangular(
+            self._lower(scatter, n - 1), shifted.transpose(1, 2), upper=False
+        )
+        return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
 
 
 def _patches(
     own: Tensor, jittered: Tensor, copied: np.ndarray, draw: torch.Generator
 ) -> tuple[Tensor, np.ndarray]:
-    """(P×40, owners): half of the patches at random, half those farthest from the first half."""
+    """(P×64, owners): half of the patches at random, half those farthest from the first half."""
     photos = np.arange(len(own))
     if 1 < len(own) < _COPIES_UP_TO:
         own, photos = torch.cat([own, jittered]), np.concatenate([photos, copied])
-    every = own.flatten(0, 1)
+    every = own.float().flatten(0, 1)
     owners = np.repeat(photos, own.shape[1])
     order = torch.randperm(len(every), generator=draw)
     if len(every) > PATCHES:
@@ -261,12 +285,12 @@ def _patches(
 
 
 def _bank(bank: Tensor, owners: np.ndarray, items: Tensor, owner: np.ndarray) -> Tensor:
-    """M×1024×40 → M×1024: to the nearest patch of another photo; of a single photo, of its own."""
+    """M×1024×64 → M×1024: to the nearest patch of another photo; of a single photo, of its own."""
     alone = len(np.unique(owners)) == 1
     own, out = torch.from_numpy(owners), []
     for item, photo in zip(items, owner, strict=True):
         barred = None if alone else own == int(photo)
-        out.append(normal.bank_distance(bank, item.unsqueeze(0), barred)[0])
+        out.append(normal.bank_distance(bank, item.float().unsqueeze(0), barred)[0])
     return torch.stack(out)
 
 
@@ -281,7 +305,8 @@ def _best_share(good: list[Tensor], bad: list[Tensor]) -> float:
         calm = scores(normal.combine(good[0], good[1], share)).log()
         found = scores(normal.combine(bad[0], bad[1], share)).log()
         ranked = (found.unsqueeze(1) > calm).float().mean()
-        # Where both shares rank alike, the wider gap decides.
+        # Where both shares rank alike, the wider gap decides, and some doubt is left for the place
+        # view, which was the better one on most products' held-out photos.
         gap = (found.median() - calm.median()) / calm.std(unbiased=False).clamp_min(0.02)
-        merits.append(float(ranked) + 0.02 * math.tanh(float(gap) / 10))
+        merits.append(float(ranked) + 0.02 * math.tanh(float(gap) / 10) + PLACE_FIRST * share)
     return SHARES[int(np.argmax(merits))]
