@@ -61,7 +61,7 @@ def main() -> None:
     extractor, sha256 = load_extractor(options.weights)
     found = []
     for name in options.categories:
-        test = _load(options.data, name, options.step)
+        test = load_test(options.data, name, options.step)
         for count in options.counts:
             draws = 1 if count == "all" else options.draws
             runs = [_once(extractor, sha256, test, count, draw) for draw in range(draws)]
@@ -82,7 +82,8 @@ def main() -> None:
     print(json.dumps(speed(extractor)))
 
 
-def _load(data: Path, name: str, step: int) -> Test:
+def load_test(data: Path, name: str, step: int) -> Test:
+    """A category's photos, taking every so many-th of the test split."""
     samples: list[Sample] = mvtec.test_samples(data, name)[::step]
     masks, known = load_masks(samples)
     return Test(
