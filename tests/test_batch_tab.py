@@ -95,8 +95,8 @@ def test_a_steel_batch_ends_in_table_csv_and_zip(
     summary, tiles, table, table_file, report = answers[-1]
     assert "1 not read" in summary
     assert len(tiles) == 3
-    assert table[0][0] == "torn.png"
-    margins = [line[4] for line in table[1:]]
+    assert table["data"][0][0] == "torn.png"
+    margins = [line[4] for line in table["data"][1:]]
     assert margins == sorted(margins)
     text = Path(table_file.value["path"] if isinstance(table_file.value, dict) else "").name
     assert text == "steel.csv"

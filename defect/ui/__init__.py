@@ -11,6 +11,7 @@ from defect.ui.inspect_tab import inspect_tab
 from defect.ui.product_endpoints import product_endpoints
 from defect.ui.product_tab import product_tab
 from defect.ui.results_tab import results_tab
+from defect.ui.spoken import greet
 from defect.ui.steel_tab import steel_tab
 from defect.ui.texts import label
 
@@ -26,17 +27,18 @@ def build_demo() -> gr.Blocks:
         gr.Markdown(label("masthead"), elem_id="masthead")
         with gr.Tabs() as tabs:
             with gr.Tab(label("tab_inspect"), id="inspect"):
-                inspect_tab(demo, tabs)
+                spoken = inspect_tab(demo, tabs)
             with gr.Tab(label("tab_steel"), id="steel"):
-                steel_tab()
+                spoken |= steel_tab()
             with gr.Tab(label("tab_batch"), id="batch"):
-                batch_tab()
+                spoken |= batch_tab()
             with gr.Tab(label("tab_product"), id="product"):
-                product_tab(demo)
+                spoken |= product_tab(demo)
             with gr.Tab(label("tab_results"), id="results") as results:
-                results_tab(results)
+                spoken |= results_tab(results)
             with gr.Tab(label("tab_api"), id="api") as api:
                 api_tab(api)
+        greet(demo, spoken)
         endpoints()
         product_endpoints()
     return demo

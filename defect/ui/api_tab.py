@@ -7,20 +7,8 @@ from importlib.util import find_spec
 import gradio as gr
 
 from defect import catalogue
+from defect.ui.texts import label
 
-_ENDPOINTS = """
-| endpoint | takes | answers |
-|---|---|---|
-| `/predict_autoencoder` | photo, model, category, threshold | result, three pictures |
-| `/compare` | photo, category, threshold | one result a model, overlays by model |
-| `/predict_cnn` | photo | class, probabilities, Grad-CAM |
-| `/predict_batch` | photos or ZIPs, model, category, threshold | counts and rows, CSV, report ZIP |
-| `/teach`, `/load_taught` | good photos; a detector's file | a detector's key, what it learnt |
-| `/inspect_taught` | photo, a detector's key, threshold | verdict, score, overlay, mask |
-| `/recognise` | photo | which product it looks like |
-| `/models` | | every model: category, checksum, what photo it expects |
-| `/health` | | whether the app answers, and its version |
-"""
 PYTHON = """
 from gradio_client import Client, handle_file
 
@@ -71,13 +59,8 @@ def examples(url: str = _HERE) -> list[tuple[str, str]]:
 
 def api_tab(tab: gr.Tab) -> None:
     """Builds the tab inside the caller's `gr.Tab`, which it fills in when it is opened."""
-    gr.Markdown(
-        "Everything the app does, programs can ask for. Results are JSON, pictures come as files. "
-        "A score is a multiple of the normal limit: 1.0 and more is called defective at the "
-        "default threshold.",
-        elem_classes="hint",
-    )
-    gr.Markdown(_ENDPOINTS, elem_id="api-endpoints")
+    gr.Markdown(label("api_intro"), elem_classes="hint")
+    gr.Markdown(label("api_endpoints"), elem_id="api-endpoints")
     codes = []
     for name, code in examples():
         with gr.Tab(name):
@@ -86,25 +69,12 @@ def api_tab(tab: gr.Tab) -> None:
                     code,
                     language=None,  # its colours have too little contrast on a light page
                     interactive=False,
-                    label=f"{name} example",
+                    label=label("api_example", language=name),
                     lines=4,
                     wrap_lines=True,
                     elem_id=f"api-{name.lower()}",
                 )
             )
-    gr.Markdown(
-        "`pip install gradio_client` · `npm install @gradio/client` · curl answers with a stream "
-        "whose last event, `complete`, holds the result.",
-        elem_classes="hint",
-    )
-    gr.Markdown(_mcp(), elem_id="api-mcp")
+    gr.Markdown(label("api_clients"), elem_classes="hint")
+    gr.Markdown(label("api_mcp" if find_spec("mcp") else "api_no_mcp"), elem_id="api-mcp")
     tab.select(None, codes, codes, js=_TO_THE_PAGE_S_OWN, api_visibility="private")
-
-
-def _mcp() -> str:
-    if find_spec("mcp") is None:
-        return (
-            "**Agents (MCP).** The same functions become MCP tools where the app was installed "
-            'with `pip install "gradio[mcp]"`; here they are not.'
-        )
-    return "**Agents (MCP).** The same functions are MCP tools at `/gradio_api/mcp/`."

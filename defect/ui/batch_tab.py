@@ -11,7 +11,7 @@ import gradio as gr
 
 from defect import catalogue
 from defect.inspector import DEFAULT_LIMIT
-from defect.report import NOT_READ, Row
+from defect.report import DEFECTIVE, NORMAL, NOT_READ, Row
 from defect.ui.batch_work import (
     MAX_FILES,
     Batch,
@@ -22,59 +22,61 @@ from defect.ui.batch_work import (
     write_csv,
     write_zip,
 )
-from defect.ui.cost_line import cost_line, tell_cost
+from defect.ui.cost_line import cost_line, cost_text, tell_cost
 from defect.ui.download import write_picture
 from defect.ui.kept import Kept
 from defect.ui.photo_input import uploaded
 from defect.ui.picker import picker
 from defect.ui.score_histogram import score_histogram
+from defect.ui.spoken import Spoken
+from defect.ui.texts import label, retell, say
 from defect.weights import WeightsError
 
 _TABLE = {
-    "file": "File",
-    "verdict": "Verdict",
-    "score": "Score",
-    "limit": "Threshold",
-    "regions": "Regions",
-    "area_percent": "Marked %",
-    "thesis_score": "Thesis score",
-    "note": "Note",
+    "file": "head_file",
+    "verdict": "head_verdict",
+    "score": "head_score",
+    "limit": "head_threshold",
+    "regions": "head_regions",
+    "area_percent": "head_marked",
+    "thesis_score": "head_thesis_score",
+    "note": "head_note",
 }
-"""Fields of a row worth a screen, and their headings."""
-PROMPT = "Add photos of one category, a folder or a ZIP, then press <b>Inspect all</b>."
+"""Fields of a row worth a screen, and the texts of their headings."""
 _TOLD_EVERY = 0.3
 """Seconds between two messages of progress."""
 _BATCHES: Kept[Batch] = Kept(8, budget=170e6, weight=lambda batch: batch.size)
 """A batch of 200 takes 55 MB."""
-GONE = "This batch is no longer kept. Press <b>Inspect all</b> again."
 
 
-def batch_tab() -> None:
+def batch_tab() -> Spoken:
     """Builds the tab inside the caller's `gr.Tab`."""
     first = catalogue.default_category()
     held = gr.State(None)
     with gr.Row():
         with gr.Column(scale=4, min_width=300):
-            category, model = picker(first, "batch-")
+            category, model, spoken = picker(first, "batch-")
             files, _ = many_files("batch-")
             with gr.Row():
-                run = gr.Button("Inspect all", variant="primary", elem_id="batch-run")
-                stop = gr.Button("Stop", interactive=False, elem_id="batch-stop", min_width=80)
-            sample = gr.Button("Try the examples", size="sm", elem_id="batch-sample")
+                run = gr.Button(label("batch_inspect_all"), variant="primary", elem_id="batch-run")
+                stop = gr.Button(
+                    label("batch_stop"), interactive=False, elem_id="batch-stop", min_width=80
+                )
+            sample = gr.Button(label("batch_examples"), size="sm", elem_id="batch-sample")
             threshold = gr.Slider(
                 0.3,
                 3.0,
                 DEFAULT_LIMIT,
                 step=0.01,
                 elem_id="batch-threshold",
-                label="Threshold (× normal limit)",
-                info="Judges the whole batch anew when you let go; no network runs again.",
+                label=label("threshold"),
+                info=label("batch_threshold_hint"),
             )
             cost = cost_line(first.models[0], first.name, "batch-cost")
         with gr.Column(scale=7, min_width=300):
-            summary = gr.HTML(batch_card(PROMPT), elem_id="batch-summary", padding=False)
+            summary = gr.HTML(_prompt(), elem_id="batch-summary", padding=False)
             gallery = gr.Gallery(
-                label="Verdicts, highest score first",
+                label=label("batch_gallery"),
                 show_label=False,
                 columns=4,
                 height="auto",
@@ -85,20 +87,22 @@ def batch_tab() -> None:
             )
             with gr.Row():
                 csv = gr.DownloadButton(
-                    "Download CSV", interactive=False, elem_id="batch-csv", size="sm"
+                    label("download_csv"), interactive=False, elem_id="batch-csv", size="sm"
                 )
-                make = gr.Button("Make ZIP", interactive=False, elem_id="batch-zip", size="sm")
+                make = gr.Button(
+                    label("make_zip"), interactive=False, elem_id="batch-zip", size="sm"
+                )
                 ready = gr.DownloadButton(
-                    "Download ZIP", visible=False, elem_id="batch-zip-ready", size="sm"
+                    label("download_zip"), visible=False, elem_id="batch-zip-ready", size="sm"
                 )
     table = gr.Dataframe(
-        headers=list(_TABLE.values()),
+        headers=_lines([])["headers"],
         datatype=["str", "str", "number", "number", "number", "number", "number", "str"],
         interactive=False,
         wrap=True,
         column_widths=["220px", "110px", "90px", "110px", "100px", "110px", "130px", "340px"],
         elem_id="batch-table",
-        label="Table",
+        label=label("batch_table"),
         max_height=420,
         buttons=[],
     )
@@ -119,8 +123,8 @@ def batch_tab() -> None:
                     yield (gr.skip(), *_running(batch), gr.skip())
                     told = time.monotonic()
         except (WeightsError, ValueError) as error:
-            text = batch_card(f"<b>Not inspected.</b> {escape(str(error))}", "problem")
-            yield None, *_nothing(text), gr.Button(interactive=False)
+            text = say("batch_not_inspected", why=escape(retell(str(error))))
+            yield None, *_nothing(batch_card(text, "problem")), gr.Button(interactive=False)
             return
         yield key, *_show(batch), gr.Button(interactive=False)
 
@@ -128,7 +132,7 @@ def batch_tab() -> None:
         if key is None:
             return (gr.skip(),) * len(result)
         batch = _BATCHES.get(key)
-        return _nothing(batch_card(GONE)) if batch is None else _show(batch.at(limit))
+        return _nothing(batch_card(say("batch_gone"))) if batch is None else _show(batch.at(limit))
 
     def stopped(key: str | None, limit: float) -> tuple[Any, ...]:
         return *judge(key, limit), gr.Button(interactive=False)
@@ -136,7 +140,7 @@ def batch_tab() -> None:
     def make_zip(key: str | None, limit: float) -> tuple[Any, ...]:
         batch = _BATCHES.get(key)
         if batch is None:
-            raise gr.Error("This batch is no longer kept. Inspect it again.", title="No ZIP")
+            raise gr.Error(say("batch_gone_for_zip"), title=say("batch_no_zip"))
         made = gr.DownloadButton(value=write_zip(batch.at(limit)), visible=True)
         return gr.Button(visible=False), made
 
@@ -144,8 +148,7 @@ def batch_tab() -> None:
         examples = catalogue.categories()[name].examples
         if not examples:
             raise gr.Error(
-                f'"{name}" has no examples of its own. Pick a rendered category, or add photos.',
-                title="No examples",
+                say("batch_no_examples_why", category=name), title=say("batch_no_examples")
             )
         return [str(example.path) for example in examples]
 
@@ -180,7 +183,7 @@ def batch_tab() -> None:
     )
     gr.on(
         [category.input, model.input],
-        lambda: (None, *_nothing(batch_card(PROMPT))),
+        lambda: (None, *_nothing(_prompt())),
         None,
         [held, *result],
         api_visibility="private",
@@ -196,18 +199,24 @@ def batch_tab() -> None:
         trigger_mode="always_last",
         concurrency_limit=4,
     )
+    return {
+        **spoken,
+        summary: _prompt,
+        table: lambda: _lines([]),
+        cost: lambda: cost_text(first.models[0], first.name, DEFAULT_LIMIT),
+    }
 
 
 def many_files(prefix: str) -> tuple[gr.File, gr.UploadButton]:
     """Files, archives, or a folder through its own button, all ending up in the file list."""
     files = gr.File(
-        label=f"Photos or a ZIP of them (up to {MAX_FILES})",
+        label=label("batch_files", most=MAX_FILES),
         file_count="multiple",
         height=180,
         elem_id=f"{prefix}files",
     )
     folder = gr.UploadButton(
-        "Add a folder", file_count="directory", size="sm", elem_id=f"{prefix}folder"
+        label("batch_folder"), file_count="directory", size="sm", elem_id=f"{prefix}folder"
     )
     folder.upload(
         lambda new, old: (old or []) + list(new or []),
@@ -222,15 +231,43 @@ def many_files(prefix: str) -> tuple[gr.File, gr.UploadButton]:
 def table_of(rows: Sequence[Row]) -> list[list[Any]]:
     """The columns worth a screen; what could not be read comes first, so that it is seen."""
     ordered = sorted(rows, key=lambda row: row.verdict != NOT_READ)
-    return [[getattr(row, name) for name in _TABLE] for row in ordered]
+    shown = {"verdict": verdict_word, "note": retell}
+    return [
+        [shown.get(name, lambda value: value)(getattr(row, name)) for name in _TABLE]
+        for row in ordered
+    ]
 
 
-def progress_card(done: int, total: int, verb: str = "Inspecting") -> str:
-    """How far a batch is."""
-    return batch_card(
-        f"{verb} … <b>{done} of {total}</b><progress value={done} max={total} "
-        f'aria-label="{verb}: {done} of {total} photos"></progress>'
+def verdict_word(verdict: str) -> str:
+    """A row's verdict in the visitor's language."""
+    return say(
+        {DEFECTIVE: "row_defective", NORMAL: "row_normal", NOT_READ: "row_not_read"}[verdict]
     )
+
+
+def progress_card(done: int, total: int, verb: str = "progress_inspecting") -> str:
+    """How far a batch is; `verb` is the text of what is done."""
+    told = {"verb": say(verb), "done": done, "total": total}
+    return batch_card(
+        f"{say('progress', **told)}<progress value={done} max={total} "
+        f'aria-label="{say("progress_label", **told)}"></progress>'
+    )
+
+
+def unread_words(count: int) -> list[str]:
+    """As HTML, that so many photos could not be read; empty for none."""
+    if not count:
+        return []
+    text = say("count_unread", count=count)
+    return [f'<span class="problem">{text}</span>{say("table_says_why")}']
+
+
+def _prompt() -> str:
+    return batch_card(say("batch_prompt"))
+
+
+def _lines(rows: Sequence[Row]) -> dict[str, Any]:
+    return {"headers": [say(head) for head in _TABLE.values()], "data": table_of(rows)}
 
 
 def _running(batch: Batch) -> tuple[Any, ...]:
@@ -239,7 +276,7 @@ def _running(batch: Batch) -> tuple[Any, ...]:
 
 def _nothing(text: str) -> tuple[Any, ...]:
     off = gr.DownloadButton(value=None, interactive=False)
-    return text, None, [], off, *_no_zip_yet(False)
+    return text, None, _lines([]), off, *_no_zip_yet(False)
 
 
 def _no_zip_yet(can_be_made: bool) -> tuple[Any, ...]:
@@ -254,14 +291,14 @@ def _show(batch: Batch) -> tuple[Any, ...]:
     tiles = [
         (
             write_picture("overlay.jpg", tile(look)),
-            f"{row.score:.2f} · {row.verdict} · {row.file}",
+            f"{row.score:.2f} · {verdict_word(row.verdict)} · {row.file}",
         )
         for look, row in zip(batch.looks, rows, strict=False)
     ]
     return (
         _summary(batch),
         tiles,
-        table_of(rows),
+        _lines(rows),
         gr.DownloadButton(value=write_csv(batch), interactive=bool(rows)),
         *_no_zip_yet(bool(rows)),
     )
@@ -271,21 +308,25 @@ def _summary(batch: Batch) -> str:
     about = batch.about
     defective, normal, unread = counts(batch)
     words = [
-        f'<span class="bad">{defective} defective</span>',
-        f'<span class="good">{normal} normal</span>',
+        f'<span class="bad">{say("count_defective", count=defective)}</span>',
+        f'<span class="good">{say("count_normal", count=normal)}</span>',
+        *unread_words(unread),
     ]
-    if unread:
-        words.append(f'<span class="problem">{unread} not read</span>, the table says why')
     text = f'<div class="counts">{" · ".join(words)}</div>'
-    text += (
-        f'<div class="note">{about.model.upper()} for {escape(about.category)}, threshold '
-        f"{about.threshold:.2f} × the normal limit.</div>"
-    )
+    notes = [
+        say(
+            "batch_about",
+            model=about.model.upper(),
+            category=escape(about.category),
+            limit=f"{about.threshold:.2f}",
+        )
+    ]
     if batch.done < batch.total:
-        text += f'<div class="note">Stopped after {batch.done} of {batch.total} photos.</div>'
+        notes.append(say("batch_stopped", done=batch.done, total=batch.total))
     if batch.skipped:
-        files = "file" if batch.skipped == 1 else "files"
-        text += f'<div class="note">{batch.skipped} {files} skipped, not pictures by name.</div>'
+        key = "batch_skipped_one" if batch.skipped == 1 else "batch_skipped"
+        notes.append(say(key, count=batch.skipped))
+    text += "".join(f'<div class="note">{note}</div>' for note in notes)
     scores = [inspection.score for inspection in batch.inspections]
     return batch_card(text + score_histogram(scores, about.threshold or DEFAULT_LIMIT))
 

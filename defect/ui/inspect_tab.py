@@ -13,17 +13,18 @@ from defect.ui.links import read_link
 from defect.ui.page import drawn
 from defect.ui.photo_input import photo_input
 from defect.ui.picker import example_gallery, gallery_items, model_choice, model_of, picker
-from defect.ui.texts import label
+from defect.ui.spoken import Spoken
+from defect.ui.texts import in_english, label, retell
 from defect.weights import WeightsError
 
 
-def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
+def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
     """Builds the tab inside the caller's `gr.Tab`; a link's state is opened when `demo` loads."""
     first = catalogue.default_category()
     current = gr.State(first.name)
     with gr.Row(elem_id="inspect-row"):
         with gr.Column(scale=5, min_width=300):
-            category, model = picker(first)
+            category, model, spoken = picker(first)
             expects = gr.Markdown(words.expectation(first), elem_classes="hint")
             photo = photo_input(
                 label=label("photo"),
@@ -74,13 +75,21 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
         path = str(catalogue.categories()[name].examples[event.index].path)
         return path, *look(path, model, name)
 
+    def greeting() -> tuple[Any, ...]:
+        """What is there from the start, for a visitor who reads another language."""
+        if in_english():
+            return (gr.skip(),) * 3
+        told = _origin(first.models[0], first.name)
+        return words.expectation(first), gallery_items(first.examples), told
+
     def open_link(request: gr.Request) -> tuple[Any, ...]:
         link = read_link(
             dict(request.query_params), [getattr(tab, "id", None) for tab in tabs.children]
         )
         tab = gr.Tabs(selected=link.tab) if link.tab else gr.skip()
         if link.category is None:
-            return (tab, *(gr.skip(),) * 5, None, *(gr.skip(),) * 4)
+            expected, items, origin = greeting()
+            return tab, *(gr.skip(),) * 3, expected, items, None, *(gr.skip(),) * 3, origin
         name, radio = link.category.name, model_choice(link.category, link.model)
         started = begin(link.category, link.model)
         if link.example is None:
@@ -117,10 +126,11 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> None:
     )
     opened = [tabs, current, category, model, expects, examples, photo, *result]
     demo.load(open_link, None, opened, **network)
+    return spoken
 
 
 def _origin(model: str, category: str) -> str:
     try:
         return words.origin(*catalogue.header(model, category))
     except WeightsError as problem:
-        return str(problem)
+        return retell(str(problem))

@@ -12,14 +12,15 @@ from defect import catalogue
 from defect.catalogue import Category, Example
 from defect.hub import Progress, megabytes
 from defect.networks import MODELS
-from defect.ui.texts import label
+from defect.ui.spoken import Spoken
+from defect.ui.texts import label, listed, name_of, retell, say
 from defect.weights import WeightsError
 
 _TICK = 0.5
 """Seconds between two looks at a download."""
 
 
-def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
+def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Spoken]:
     """Category and model side by side; the models offered follow the category.
 
     A model that is only on the Hub says so with its size, and is fetched when it is chosen; a line
@@ -75,7 +76,7 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio]:
         concurrency_limit=8,
         concurrency_id="fetch",
     )
-    return category, model
+    return category, model, {place: lambda: place_line(first)}
 
 
 def model_of(category: Category, wanted: str | None) -> str:
@@ -97,14 +98,14 @@ def place_line(category: Category) -> str:
             nowhere.append(model.upper())
         elif where.kind == "hub":
             on_hub.append(f"{model.upper()} ({megabytes(where.size)})")
-    parts = [f"On the Hub, fetched when chosen: {', '.join(on_hub)}."] if on_hub else []
-    parts += [f"No weights here: {', '.join(nowhere)}."] if nowhere else []
+    parts = [say("place_hub", models=listed(on_hub))] if on_hub else []
+    parts += [say("place_nowhere", models=listed(nowhere))] if nowhere else []
     return _hint(" ".join(parts)) if parts else ""
 
 
 def _fetching(model: str, category: str) -> Iterator[str]:
     """What the line says while a chosen model is fetched, and after."""
-    name = f"{model.upper()} for {category}"
+    name = say("model_of", model=model.upper(), category=category)
     try:
         told = catalogue.fetch(model, category)
         if told is None:
@@ -115,20 +116,18 @@ def _fetching(model: str, category: str) -> Iterator[str]:
             time.sleep(_TICK)
             told = catalogue.fetch(model, category)
     except WeightsError as problem:
-        yield _hint(str(problem))
+        yield _hint(retell(str(problem)))
         return
     if told is not None and told.failure:
-        yield _hint(told.failure)
+        yield _hint(retell(told.failure))
     else:
-        yield _hint(
-            f"{name} was fetched from the Hub and checked. A photo that was not inspected "
-            f"meanwhile: add it again."
-        )
+        yield _hint(say("fetched", model=name))
 
 
 def _bar(name: str, told: Progress) -> str:
     share = 100 * min(told.received / told.size, 1)
-    text = f"Fetching {name}: {megabytes(told.received)} of {megabytes(told.size)}"
+    received, size = megabytes(told.received), megabytes(told.size)
+    text = say("fetching", model=name, received=received, size=size)
     return (
         f'{_hint(text)}<div role="progressbar" aria-label="{escape(text)}" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{share:.0f}" style="height:6px;margin-top:4px;'
@@ -163,7 +162,7 @@ def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:
 
 
 def gallery_items(examples: Sequence[Example]) -> list[tuple[str, str]]:
-    return [(str(example.path), example.caption) for example in examples]
+    return [(str(example.path), name_of(example.caption, short=True)) for example in examples]
 
 
 def _models(category: Category) -> list[tuple[str, str]]:

@@ -18,10 +18,13 @@ from defect.overlay import draw_overlay
 from defect.product import MOST_PHOTOS, Product, load_product, teach_product
 from defect.report import DEFECTIVE, Row, row_of, row_of_error, to_csv
 from defect.ui import product_words as words
+from defect.ui.batch_tab import verdict_word
 from defect.ui.download import write_download
 from defect.ui.kept import Kept
 from defect.ui.photo_input import photo_input, uploaded
 from defect.ui.product_kept import GONE, PRODUCTS
+from defect.ui.spoken import Spoken
+from defect.ui.texts import label, retell, say
 from defect.weights import WeightsError
 
 MOST_BATCH = 100
@@ -30,45 +33,48 @@ _LOOKS: Kept[Inspection] = Kept(64)
 """Results the slider may still ask: about 4 MB each."""
 
 
-def product_tab(demo: gr.Blocks) -> None:
+def product_tab(demo: gr.Blocks) -> Spoken:
     """Builds the tab inside the caller's `gr.Tab`; `demo` tells when a visitor leaves."""
     key = gr.State(None, time_to_live=3600, delete_callback=PRODUCTS.forget)
     looked = gr.State(None)
     gr.HTML(words.STYLE, padding=False)
-    gr.Markdown(words.INTRO)
+    gr.Markdown(label("product_intro"))
     with gr.Row():
         with gr.Column(scale=5, min_width=300):
             name = gr.Textbox(
-                label="What is it called?",
-                value="my part",
+                label=label("product_name"),
+                value=label("product_name_value"),
                 max_length=40,
                 elem_id="product-name",
             )
             files = gr.File(
-                label=f"Good photos (up to {MOST_PHOTOS})",
+                label=label("product_files", most=MOST_PHOTOS),
                 file_count="multiple",
                 height=180,
                 elem_id="product-files",
             )
             with gr.Row():
-                teach = gr.Button("Teach", variant="primary", elem_id="product-teach")
+                teach = gr.Button(
+                    label("product_teach"), variant="primary", elem_id="product-teach"
+                )
                 load = gr.UploadButton(
-                    "Load a detector", file_types=[".safetensors"], elem_id="product-load"
+                    label("product_load"), file_types=[".safetensors"], elem_id="product-load"
                 )
             card = gr.HTML(words.untaught(), elem_id="product-card", padding=False)
             leave_out = gr.CheckboxGroup(
-                label="Leave out", visible=False, elem_id="product-leave-out"
+                label=label("product_leave_out"), visible=False, elem_id="product-leave-out"
             )
-            again = gr.Button(
-                "Teach again without the ticked", visible=False, elem_id="product-again"
-            )
+            again = gr.Button(label("product_again"), visible=False, elem_id="product-again")
             download = gr.DownloadButton(
-                "Download the detector", interactive=False, size="sm", elem_id="product-download"
+                label("product_download"),
+                interactive=False,
+                size="sm",
+                elem_id="product-download",
             )
-            gr.Markdown(words.LIMITS, elem_classes="hint")
+            gr.Markdown(label("product_limits"), elem_classes="hint")
         with gr.Column(scale=6, min_width=300):
             photo = photo_input(
-                label="A photo to inspect",
+                label=label("product_photo"),
                 sources=["upload", "clipboard"],
                 height=240,
                 elem_id="product-photo",
@@ -76,30 +82,30 @@ def product_tab(demo: gr.Blocks) -> None:
             )
             verdict = gr.HTML(elem_id="product-verdict", padding=False)
             overlay = gr.Image(
-                label="Overlay",
+                label=label("view_overlay"),
                 format="jpeg",
                 interactive=False,
                 height=360,
                 elem_id="product-overlay",
                 buttons=["download", "fullscreen"],
-                alt_text="The photo with unusual places coloured",
+                alt_text=say("product_overlay_alt"),
             )
             threshold = gr.Slider(
                 0.3,
                 3.0,
                 DEFAULT_LIMIT,
                 step=0.01,
-                label="Threshold (× normal limit)",
+                label=label("threshold"),
                 elem_id="product-threshold",
             )
-            with gr.Accordion("Many photos at once", open=False):
+            with gr.Accordion(label("many_photos"), open=False):
                 many = gr.File(
-                    label=f"Photos to inspect (up to {MOST_BATCH})",
+                    label=label("product_many", most=MOST_BATCH),
                     file_count="multiple",
                     height=140,
                     elem_id="product-many",
                 )
-                run = gr.Button("Inspect all", elem_id="product-run")
+                run = gr.Button(label("batch_inspect_all"), elem_id="product-run")
                 summary = gr.Markdown(elem_id="product-summary")
                 gallery = gr.Gallery(
                     show_label=False,
@@ -112,7 +118,7 @@ def product_tab(demo: gr.Blocks) -> None:
                     buttons=["download", "fullscreen"],
                 )
                 table = gr.DownloadButton(
-                    "Download CSV", interactive=False, size="sm", elem_id="product-csv"
+                    label("download_csv"), interactive=False, size="sm", elem_id="product-csv"
                 )
 
     shown = [key, card, leave_out, again, download, verdict, overlay, looked]
@@ -130,7 +136,9 @@ def product_tab(demo: gr.Blocks) -> None:
                 [uploaded(path) for path in paths or []],
                 name,
                 without=without or [],
-                tell=lambda done, total: progress((done, total), desc="Teaching", unit="views"),
+                tell=lambda done, total: progress(
+                    (done, total), desc=say("product_teaching"), unit=say("product_views")
+                ),
             )
         except (WeightsError, ValueError) as error:
             return _untaught(words.problem(str(error)))
@@ -183,14 +191,17 @@ def product_tab(demo: gr.Blocks) -> None:
                 [uploaded(path) for path in paths or []],
                 key,
                 limit,
-                lambda done, total: progress((done, total), desc="Inspecting", unit="photos"),
+                lambda done, total: progress(
+                    (done, total), desc=say("progress_inspecting"), unit=say("progress_photos")
+                ),
             )
         except (WeightsError, ValueError) as error:
-            return f"**Not inspected.** {error}", None, gr.DownloadButton(interactive=False)
+            text = say("product_not_inspected", why=retell(str(error)))
+            return text, None, gr.DownloadButton(interactive=False)
         count = sum(row.verdict == DEFECTIVE for row in rows)
-        text = f"**{count} of {len(tiles)}** photos called defective."
+        text = say("product_count", count=count, total=len(tiles))
         if len(rows) > len(tiles):
-            text += f" {len(rows) - len(tiles)} could not be read; the CSV says why."
+            text += say("product_unread", count=len(rows) - len(tiles))
         csv = write_download("inspection.csv", to_csv(rows))
         return text, tiles, gr.DownloadButton(value=csv, interactive=True)
 
@@ -232,6 +243,10 @@ def product_tab(demo: gr.Blocks) -> None:
         concurrency_id="batch",
     )
     demo.unload(_left)
+    return {
+        card: words.untaught,
+        overlay: lambda: gr.Image(alt_text=say("product_overlay_alt")),
+    }
 
 
 def inspect_taught(key: str | None, photo: Any, limit: float = DEFAULT_LIMIT) -> Inspection:
@@ -273,7 +288,9 @@ def inspect_many(
             found.append((row_of(judged), _tile(judged)))
         tell(done, len(photos))
     found.sort(key=lambda pair: -(pair[0].score or 0))
-    tiles = [(tile, f"{row.score:.2f} · {row.verdict} · {row.file}") for row, tile in found]
+    tiles = [
+        (tile, f"{row.score:.2f} · {verdict_word(row.verdict)} · {row.file}") for row, tile in found
+    ]
     return [row for row, _ in found] + unread, tiles
 
 

@@ -6,20 +6,10 @@ from html import escape
 
 from defect.inspector import Inspection
 from defect.product import Product, one_in
-from defect.report import describe
+from defect.regions import regions
+from defect.ui.texts import retell, say
+from defect.verdict import multiple, percent, unfamiliar
 
-INTRO = (
-    "Teach a detector **your own part** from good photos alone: 10 to 50, taken the way you will "
-    "take the others (same place, same background, same light). It takes seconds, needs no "
-    "defects, and is yours: only this page can use it, it is gone when you close the page, and "
-    "you can download it."
-)
-LIMITS = (
-    "**What it cannot do.** It tells what *looks* unlike the good photos, so it misses what a "
-    "photo of 256×256 pixels does not show (hairline cracks, a wrong size), calls a new but "
-    "harmless look defective, and knows nothing of parts it saw at other angles or on other "
-    "backgrounds. The false-alarm figure is a forecast from your good photos; check it on new ones."
-)
 STYLE = """<style>
 .product-card {border: 1px solid var(--border-color-primary); border-left: 6px solid #64748b;
   border-radius: 10px; padding: 12px 14px; color: var(--body-text-color);}
@@ -40,48 +30,68 @@ def card(kind: str, word: str, *paragraphs: str, rest: str = "") -> str:
 
 def untaught() -> str:
     """Before anything was taught."""
-    return card("", "Nothing taught yet", "Add good photos, or load a detector you downloaded.")
+    return card("", say("product_untaught"), say("product_untaught_why"))
 
 
 def problem(text: str) -> str:
     """Something that could not be done, and why."""
-    return card("problem", "Not done", text)
+    return card("problem", say("product_not_done"), retell(text))
 
 
 def taught(product: Product) -> str:
     """How the teaching went, with what was noticed."""
     n = product.photos
-    photos = "1 photo" if n == 1 else f"{n} photos"
-    if product.names:
-        head = f"Taught {product.name} in {product.seconds:.0f} s from {photos}"
-    else:
-        head = f"Loaded {product.name}, taught from {photos}"
-    promise = f"Expect about 1 false alarm in {one_in(n)} good photos at the default threshold."
+    head = say(
+        "product_taught" if product.names else "product_loaded",
+        name=product.name,
+        seconds=f"{product.seconds:.0f}",
+        photos=say("product_photos_one" if n == 1 else "product_photos", count=n),
+    )
+    promise = say("product_promise", photos=one_in(n))
     odd = ""
     if product.odd:
         lines = "".join(
-            f"<li><b>{escape(product.names[one.index])}</b> {escape(one.reason)}</li>"
+            f"<li><b>{escape(product.names[one.index])}</b> {escape(retell(one.reason))}</li>"
             for one in product.odd[:20]
         )
         more = len(product.odd) - 20
-        lines += f"<li>and {more} more</li>" if more > 0 else ""
-        odd = (
-            f"<p><b>Please check these photos:</b></p><ul>{lines}</ul><p>While they are in, what "
-            "looks like them passes as normal, and the limit is set with them. Unless they are "
-            "good, tick them below and teach again.</p>"
-        )
+        lines += f"<li>{say('product_more', count=more)}</li>" if more > 0 else ""
+        odd = f"<p><b>{say('product_odd')}</b></p><ul>{lines}</ul><p>{say('product_odd_why')}</p>"
     elif len(product.names) >= 5:
-        odd = '<p class="note">No photo stands out among them.</p>'
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in product.notes)
+        odd = f'<p class="note">{say("product_none_odd")}</p>'
+    notes = "".join(f'<p class="note">{escape(retell(note))}</p>' for note in product.notes)
     return card("problem" if product.odd else "good", head, promise, rest=odd + notes)
 
 
 def verdict(inspection: Inspection) -> str:
     """The verdict on one photo."""
-    kind, word = ("bad", "Defective") if inspection.defective else ("good", "Looks normal")
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in inspection.notes)
-    numbers = (
-        f'<p class="note">Score <b>{inspection.score:.2f}</b> · threshold '
-        f"{inspection.limit:.2f}</p>"
+    kind = "bad" if inspection.defective else "good"
+    word = say("defective" if inspection.defective else "looks_normal")
+    notes = "".join(f'<p class="note">{escape(retell(note))}</p>' for note in inspection.notes)
+    numbers = say(
+        "product_numbers", score=f"{inspection.score:.2f}", limit=f"{inspection.limit:.2f}"
     )
-    return card(kind, word, describe(inspection), rest=numbers + notes)
+    rest = f'<p class="note">{numbers}</p>{notes}'
+    return card(kind, word, _reason(inspection), rest=rest)
+
+
+def _reason(inspection: Inspection) -> str:
+    """The verdict's reason in the visitor's language; in English what `describe` says."""
+    score, found = multiple(inspection.score), regions(inspection)
+    if not found:
+        text = say("sentence_normal", score=score)
+    else:
+        text = say(
+            "sentence_many" if len(found) > 1 else "sentence_one",
+            score=score,
+            where=say("at_" + found[0].where.replace(" ", "_")),
+            area=_share(found[0].area),
+            count=len(found),
+            all=_share(sum(region.area for region in found)),
+        )
+    text = text[0].upper() + text[1:]
+    return say("product_unfamiliar_after", text=text) if unfamiliar(inspection) else text
+
+
+def _share(share: float) -> str:
+    return say("under_percent") if 0 < share < 0.001 else percent(share)

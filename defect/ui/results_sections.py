@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from defect import catalogue, results
+from defect.catalogue import Example
 from defect.images import network_input
 from defect.inspector import DEFAULT_LIMIT
 from defect.networks import DETECTORS, MEMORY
@@ -18,16 +19,11 @@ from defect.results.headers import number_in
 from defect.threshold_cost import GOOD, cost, stored_scores
 from defect.ui import results_words, words
 from defect.ui.download import write_download
+from defect.ui.texts import name_of, retell, retell_figure, say
 from defect.weights import WeightsError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-NO_PHOTOS = (
-    "No reconstructions of **{}** are shown: they would be pictures of photos that may not be "
-    "passed on. Inspect a photo of your own to see one."
-)
-NO_WEIGHTS = "The weights of this model are not bundled, so nothing can be reconstructed here."
 
 
 def sections(found: list[Result]) -> tuple[Any, ...]:
@@ -37,9 +33,9 @@ def sections(found: list[Result]) -> tuple[Any, ...]:
     steel = results.steel_of(found)
     pixel = results_words.thesis_table(rows, pixel=True)
     thesis = (
-        f"<h3>Image AUROC</h3>{results_words.thesis_table(rows)}"
+        f"<h3>{say('card_auroc')}</h3>{results_words.thesis_table(rows)}"
         f'<p class="absent">{escape(results_words.ranking(results.rank_correlations(rows)))}</p>'
-        f"<h3>Pixel AUROC</h3>{pixel}"
+        f"<h3>{say('card_pixel')}</h3>{pixel}"
     )
     return (
         results_words.scorecard(rows),
@@ -49,7 +45,7 @@ def sections(found: list[Result]) -> tuple[Any, ...]:
         results_words.means_table(results.means(rows)),
         results_words.transfer_table(found, results.transfer_means(found)),
         thesis,
-        results_words.steel_summary(steel) if steel else "There is no steel classifier here.",
+        results_words.steel_summary(steel) if steel else say("results_no_steel"),
         steel_section(steel) if steel else "",
     )
 
@@ -75,48 +71,52 @@ def detail(result: Result) -> str:
     from defect import figures
 
     test, training = result.test, result.training
-    name = f"{result.model.upper()} on {result.category}"
+    name = say("model_on", model=result.model.upper(), category=result.category)
     scores = stored_scores(result)
     lists = test.get("scores") or {}
     defective = [kind != GOOD for kind in lists.get("kind", [])]
     value, low, high = (number_in(test, "image", "auroc", end) for end in ("value", "low", "high"))
-    auroc = "AUROC not measured"
+    auroc = say("auroc_none")
     if value is not None:
-        interval = f" (95 %: {low:.3f}–{high:.3f})" if low is not None and high is not None else ""
-        auroc = f"AUROC {value:.3f}{interval}"
+        interval = ""
+        if low is not None and high is not None:
+            interval = say("auroc_interval", low=f"{low:.3f}", high=f"{high:.3f}")
+        auroc = say("auroc", value=f"{value:.3f}", interval=interval)
     caption = _roc_caption(result)
     cost_text = words.threshold_cost(cost(result, DEFAULT_LIMIT))
-    epochs = (
-        f"{training.images_fit} photos, {training.images_held_out} held out; learning rate "
-        f"{training.learning_rate:g}."
+    epochs = say(
+        "training_photos",
+        fit=training.images_fit,
+        held_out=training.images_held_out,
+        rate=f"{training.learning_rate:g}",
     )
     cards = [
         _figure(
-            f"ROC: {auroc}",
+            say("roc", auroc=auroc),
             lambda: figures.roc_figure(lists["calibrated"], lists.get("thesis") or None, defective),
-            f"ROC curve of {name}. {auroc}.",
+            say("roc_label", name=name, auroc=auroc),
             caption,
             bool(scores.good and scores.defective),
         ),
         _figure(
-            "Scores of good and defective photos",
+            say("histogram"),
             lambda: figures.histogram_figure(scores.held_out, scores.good, scores.defective),
-            f"Histogram of the scores of {name}. {cost_text}",
+            say("histogram_label", name=name, cost=cost_text),
             cost_text,
             bool(scores.held_out or scores.good or scores.defective),
         ),
         _figure(
-            f"Training: {training.epochs_run} epochs",
+            say("training", epochs=training.epochs_run),
             lambda: figures.training_figure(
                 training.loss_curve, training.held_out_curve, training.best_epoch
             ),
-            f"Training curves of {name}.",
+            say("training_label", name=name),
             epochs,
             bool(training.loss_curve),
         ),
     ]
-    kinds = f"<h3>By kind of defect</h3>{results_words.kinds_table(result)}"
-    note = f'<p class="absent">{escape(result.note)}</p>' if result.note else ""
+    kinds = f"<h3>{say('kinds')}</h3>{results_words.kinds_table(result)}"
+    note = f'<p class="absent">{escape(retell(result.note))}</p>' if result.note else ""
     return f'<div class="figures">{"".join(cards)}</div>{note}{kinds}'
 
 
@@ -124,37 +124,41 @@ def _roc_caption(result: Result) -> str:
     image = result.test.get("image", {})
     parts = []
     if "normal" in image and "defective" in image:
-        parts.append(f"{image['normal']} good and {image['defective']} defective test photos")
+        counts = {"normal": image["normal"], "defective": image["defective"]}
+        parts.append(say("roc_photos", **counts))
     thesis = number_in(result.test, "thesis_image", "auroc", "value")
     if thesis is not None:
-        parts.append(f"thesis score {thesis:.3f}")
+        parts.append(say("roc_thesis", value=f"{thesis:.3f}"))
     best = number_in(image, "f1_max", "value")
     if best is not None:
-        parts.append(f"best F1 the test labels allow {best:.3f}")
-    return "; ".join(parts) + "." if parts else ""
+        parts.append(say("roc_f1", value=f"{best:.3f}"))
+    return say("semicolon").join(parts) + say("stop") if parts else ""
 
 
 def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     """A sentence and the gallery: example and reconstruction side by side."""
     known = catalogue.categories().get(result.category)
     if known is None or result.model not in known.models:
-        return NO_WEIGHTS, gr.Gallery(None, visible=False)
+        return say("rebuilt_no_weights"), gr.Gallery(None, visible=False)
     if result.model == MEMORY:
-        return "A memory compares; it rebuilds nothing.", gr.Gallery(None, visible=False)
+        return say("rebuilt_memory"), gr.Gallery(None, visible=False)
     if not known.examples:
-        return NO_PHOTOS.format(result.category), gr.Gallery(None, visible=False)
+        return say("rebuilt_no_photos", category=result.category), gr.Gallery(None, visible=False)
     try:
         inspect = catalogue.inspector(result.model, result.category)
     except WeightsError as problem:
-        return str(problem), gr.Gallery(None, visible=False)
+        return retell(str(problem)), gr.Gallery(None, visible=False)
     seen = inspect([example.path for example in known.examples])
     items = [
-        (_pair(each.photo, each.reconstruction), f"{example.caption} · {each.score:.2f}")
+        (_pair(each.photo, each.reconstruction), _caption(example, each.score))
         for example, each in zip(known.examples, seen, strict=True)
         if each.reconstruction is not None  # a memory rebuilds nothing
     ]
-    told = "Rendered examples, each beside its reconstruction, with their scores."
-    return told, gr.Gallery(items, visible=True)
+    return say("rebuilt"), gr.Gallery(items, visible=True)
+
+
+def _caption(example: Example, score: float) -> str:
+    return f"{name_of(example.caption, short=True)} · {score:.2f}"
 
 
 def _pair(photo: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
@@ -170,24 +174,28 @@ def steel_section(result: Result) -> str:
     test, training = result.test, result.training
     cards = [
         _figure(
-            "Confusion matrix",
+            say("confusion"),
             lambda: figures.confusion_figure(test["confusion"], list(test["per_class"])),
-            "Confusion matrix of the steel classifier.",
-            "Held-out photos; blue are named right, red are mistaken.",
+            say("confusion_label"),
+            say("confusion_why"),
             "confusion" in test,
         ),
         _figure(
-            f"Training: {training.epochs_run} epochs",
+            say("training", epochs=training.epochs_run),
             lambda: figures.training_figure(
                 training.loss_curve, training.held_out_curve, training.best_epoch
             ),
-            "Training curve of the steel classifier.",
-            f"{training.images_fit} photos; learning rate {training.learning_rate:g}.",
+            say("training_steel_label"),
+            say(
+                "training_steel",
+                fit=training.images_fit,
+                rate=f"{training.learning_rate:g}",
+            ),
             bool(training.loss_curve),
         ),
     ]
     tables = (
-        f"<figure><h3>By class</h3>{results_words.steel_table(result)}"
+        f"<figure><h3>{say('by_class')}</h3>{results_words.steel_table(result)}"
         f"{results_words.unknown_table(result)}</figure>"
     )
     return f'<div class="figures">{"".join(cards)}{tables}</div>'
@@ -199,7 +207,9 @@ def _figure(
     """A titled figure, or the word that there are no numbers to draw it from."""
     from defect.figures import to_svg
 
-    drawn = to_svg(draw(), alternative) if measured else '<p class="absent">Not measured.</p>'
+    drawn = f'<p class="absent">{say("not_measured")}</p>'
+    if measured:
+        drawn = retell_figure(to_svg(draw(), alternative))
     return (
         f"<figure><h3>{escape(title)}</h3>{drawn}<figcaption>{escape(caption)}</figcaption>"
         f"</figure>"

@@ -13,19 +13,20 @@ from defect import catalogue, results
 from defect.networks import MODELS
 from defect.ui import results_words
 from defect.ui.results_sections import choice, sections
+from defect.ui.spoken import Spoken
+from defect.ui.texts import label, retell, say
 from defect.weights import WeightsError
 
 
-def results_tab(tab: gr.Tab) -> None:
+def results_tab(tab: gr.Tab) -> Spoken:
     """Builds the tab inside the caller's `gr.Tab`, which is `tab`."""
     opened = gr.State(False)
     summary = gr.Markdown(
-        "What every model reaches on test photos it never saw, read from the weights' own "
-        "headers. The ⋮ of a column sorts by it; a click on a row shows its curves below.",
+        label("results_intro"),
         elem_id="results-summary",
     )
     card = gr.Dataframe(
-        headers=[column.head for column in results_words.SCORECARD],
+        headers=results_words.scorecard([])["headers"],
         datatype=[column.kind for column in results_words.SCORECARD],
         interactive=False,
         wrap=True,
@@ -34,27 +35,29 @@ def results_tab(tab: gr.Tab) -> None:
         pinned_columns=1,
         buttons=[],
         show_label=False,
-        label="Scorecard",
+        label=label("results_card"),
         elem_id="scorecard",
     )
     with gr.Row(elem_id="results-files"):
         as_csv = gr.DownloadButton(
-            "Scorecard as CSV", size="sm", scale=0, min_width=150, elem_id="results-csv"
+            label("results_csv"), size="sm", scale=0, min_width=150, elem_id="results-csv"
         )
         as_json = gr.DownloadButton(
-            "All numbers as JSON", size="sm", scale=0, min_width=150, elem_id="results-json"
+            label("results_json"), size="sm", scale=0, min_width=150, elem_id="results-json"
         )
     with gr.Row():
         with gr.Column(scale=6, min_width=300):
             traps = gr.Markdown(elem_id="results-reading", elem_classes="hint")
         with gr.Column(scale=5, min_width=300):
-            gr.Markdown(f"**Means** over the {len(results.MASKED)} MVTec AD categories with masks")
+            gr.Markdown(label("results_means", count=len(results.MASKED)))
             means = gr.HTML(elem_id="results-means", padding=False)
 
-    gr.Markdown("## One model, one category")
+    gr.Markdown(label("results_one"))
     with gr.Row():
-        category = gr.Dropdown([], label="Category", elem_id="results-category", min_width=200)
-        model = gr.Radio([], label="Model", elem_id="results-model", min_width=200)
+        category = gr.Dropdown(
+            [], label=label("results_category"), elem_id="results-category", min_width=200
+        )
+        model = gr.Radio([], label=label("model"), elem_id="results-model", min_width=200)
     detail = gr.HTML(elem_id="results-detail", padding=False)
     rebuilt_note = gr.Markdown(elem_classes="hint", elem_id="results-rebuilt-note")
     rebuilt = gr.Gallery(
@@ -69,17 +72,11 @@ def results_tab(tab: gr.Tab) -> None:
         buttons=["download", "fullscreen"],
     )
 
-    gr.Markdown(
-        "## On a product never seen\nImage AUROC on the commutators of KolektorSDD, with 95 % "
-        "intervals. Nothing was fitted to them; near 0.5 is chance."
-    )
+    gr.Markdown(label("results_transfer"))
     transfer = gr.HTML(elem_id="results-transfer", padding=False)
-    gr.Markdown(
-        "## Against the thesis\nIts published AUROC, ours by its own score (mean squared error), "
-        "and ours. Its pixel figures for the VAE, and those that failed, are left out."
-    )
+    gr.Markdown(label("results_thesis"))
     thesis = gr.HTML(elem_id="results-thesis", padding=False)
-    gr.Markdown("## Steel classifier")
+    gr.Markdown(label("results_steel"))
     steel_text = gr.Markdown(elem_id="results-steel-text")
     steel = gr.HTML(elem_id="results-steel", padding=False)
 
@@ -92,7 +89,8 @@ def results_tab(tab: gr.Tab) -> None:
         try:
             found = results.read_results(catalogue.WEIGHTS_FOLDER)
         except WeightsError as problem:
-            return False, f"**No results.** {problem}", *(gr.skip(),) * (len(static) + len(chosen))
+            told = say("results_none", why=retell(str(problem)))
+            return False, told, *(gr.skip(),) * (len(static) + len(chosen))
         first = next((r for r in found if r.category == catalogue.DEFAULT_CATEGORY), None)
         first = first or next((r for r in found if r.model in MODELS), None)
         shown = (gr.skip(),) * len(chosen)
@@ -106,7 +104,7 @@ def results_tab(tab: gr.Tab) -> None:
         try:
             return choice(results.read_results(catalogue.WEIGHTS_FOLDER), name, wanted)
         except WeightsError as problem:
-            raise gr.Error(str(problem)) from problem
+            raise gr.Error(retell(str(problem))) from problem
 
     def choose_row(event: gr.SelectData) -> tuple[Any, ...]:
         return choose(event.row_value[0], event.row_value[1].lower())
@@ -123,3 +121,4 @@ def results_tab(tab: gr.Tab) -> None:
     pickers = [category.input, model.input]
     gr.on(pickers, choose, [category, model], chosen, trigger_mode="always_last", **quiet)
     card.select(choose_row, None, chosen, **quiet)
+    return {card: lambda: results_words.scorecard([])}

@@ -20,7 +20,8 @@ from defect.results import (
     Row,
 )
 from defect.results.headers import number_in
-from defect.ui.html_table import ABSENT, hint, number, table
+from defect.ui.html_table import hint, number, table
+from defect.ui.texts import listed, name_of, retell, say
 
 _TELLING = 0.25
 """A brightness AUROC this far from 0.5 tells good from defective without any network."""
@@ -31,6 +32,7 @@ class Column:
     """One of the scorecard."""
 
     head: str
+    """Its text's key."""
     kind: Literal["str", "number"]
     value: Callable[[Row], Any]
     width: int
@@ -40,18 +42,18 @@ class Column:
 
 
 SCORECARD = (
-    Column("Category", "str", lambda r: r.category, 154),
-    Column("Model", "str", lambda r: r.model.upper(), 82),
-    Column("Image AUROC", "number", lambda r: r.image_auroc, 100, ".3f"),
-    Column("95 %", "str", lambda r: _interval(r.image_auroc_low, r.image_auroc_high), 104),
-    Column("Pixel AUROC", "number", lambda r: r.pixel_auroc, 86, ".3f"),
-    Column("AUPRO", "number", lambda r: r.aupro, 86, ".3f"),
-    Column("False alarms", "number", lambda r: r.false_alarm_rate, 100, "% of normal"),
-    Column("Found", "number", lambda r: r.detection_rate, 112, "% of defective"),
-    Column("F1", "number", lambda r: r.f1, 84, ".3f"),
-    Column("F1 if all", "number", lambda r: r.all_defective_f1, 84, ".3f"),
-    Column("Thesis score", "number", lambda r: r.thesis_image_auroc, 88, ".3f"),
-    Column("Bright-ness", "number", lambda r: r.brightness_auroc, 92, ".3f"),
+    Column("card_category", "str", lambda r: r.category, 154),
+    Column("card_model", "str", lambda r: r.model.upper(), 82),
+    Column("card_auroc", "number", lambda r: r.image_auroc, 100, ".3f"),
+    Column("card_interval", "str", lambda r: _interval(r.image_auroc_low, r.image_auroc_high), 104),
+    Column("card_pixel", "number", lambda r: r.pixel_auroc, 86, ".3f"),
+    Column("card_aupro", "number", lambda r: r.aupro, 86, ".3f"),
+    Column("card_alarms", "number", lambda r: r.false_alarm_rate, 100, "% of normal"),
+    Column("card_found", "number", lambda r: r.detection_rate, 112, "% of defective"),
+    Column("card_f1", "number", lambda r: r.f1, 84, ".3f"),
+    Column("card_all", "number", lambda r: r.all_defective_f1, 84, ".3f"),
+    Column("card_thesis", "number", lambda r: r.thesis_image_auroc, 88, ".3f"),
+    Column("card_brightness", "number", lambda r: r.brightness_auroc, 92, ".3f"),
 )
 BEST, LOW, INCOMPLETE, UNBUNDLED = "★", "▼", "†", "‡"
 _STYLES = {BEST: "font-weight: 700; color: var(--good)", LOW: "color: var(--bad)"}
@@ -60,18 +62,18 @@ _STYLES = {BEST: "font-weight: 700; color: var(--good)", LOW: "color: var(--bad)
 def scorecard(rows: Sequence[Row]) -> dict[str, Any]:
     """What `gr.Dataframe` shows: numbers to sort by, how they are written, and their style."""
     heads = [column.head for column in SCORECARD]
+    auroc = heads.index("card_auroc")
     shown, styles = [], []
     for row in rows:
         told = [_written(column.value(row), column.form, row) for column in SCORECARD]
         mark = BEST if row.best else LOW if row.below_chance else ""
-        auroc = heads.index("Image AUROC")
         told[auroc] = f"{told[auroc]} {mark}".rstrip()
         told[0] = f"{told[0]} {'' if row.complete else INCOMPLETE}".rstrip()
         told[1] = f"{told[1]} {'' if row.bundled else UNBUNDLED}".rstrip()
         shown.append(told)
         styles.append([_STYLES.get(mark, "") if i == auroc else "" for i in range(len(heads))])
     return {
-        "headers": heads,
+        "headers": [say(head) for head in heads],
         "data": [[column.value(row) for column in SCORECARD] for row in rows],
         "metadata": {"display_value": shown, "styling": styles},
     }
@@ -79,61 +81,54 @@ def scorecard(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _written(value: Any, form: str, row: Row) -> str:
     if value is None:
-        return ABSENT
+        return say("absent")
     if form.startswith("% of "):
-        return f"{_percent(value)} of {getattr(row, form.removeprefix('% of '))}"
+        count = getattr(row, form.removeprefix("% of "))
+        return say("share_of", share=_percent(value), count=count)
     return format(value, form)
 
 
 def reading(rows: Sequence[Row]) -> str:
     """How to read the scorecard, its traps and what is incomplete, as Markdown."""
-    signs = [f"{BEST} best of its category"]
+    signs = [say("sign_best", sign=BEST)]
     if any(row.below_chance for row in rows):
-        signs.append(f"{LOW} below chance")
+        signs.append(say("sign_low", sign=LOW))
     if any(not row.complete for row in rows):
-        signs.append(f"{INCOMPLETE} incomplete category")
+        signs.append(say("sign_incomplete", sign=INCOMPLETE))
     if any(not row.bundled for row in rows):
-        signs.append(f"{UNBUNDLED} measured, but too large to be bundled")
-    lines = [
-        " · ".join(signs),
-        "**Image AUROC** and its 95 % interval rank whole photos, **pixel AUROC** and **AUPRO** "
-        "places in them. **False alarms**, **found** and **F1** hold at the default threshold, "
-        "which good photos alone have set. **Thesis score** is the image AUROC of the same "
-        "network by mean squared error.",
-    ]
+        signs.append(say("sign_unbundled", sign=UNBUNDLED))
+    lines = [" · ".join(signs), say("reading")]
     bright = {
         row.category: max(row.brightness_auroc, 1 - row.brightness_auroc)
         for row in rows
         if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _TELLING
     }
     if bright:
-        told = _listed([f"{value:.2f} on {name}" for name, value in bright.items()])
-        lines.append(
-            f"**Brightness** alone, with no network, reaches {told}: a high figure there need "
-            f"not mean that a defect was seen."
-        )
+        told = [say("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()]
+        lines.append(say("reading_bright", figures=listed(told, "and")))
     every = [row.all_defective_f1 for row in rows if row.all_defective_f1 is not None]
     if every:
-        span = " to ".join(sorted({f"{min(every):.2f}", f"{max(every):.2f}"}))
-        lines.append(
-            f"**F1 if all**: calling every photo defective already reaches an F1 of {span}. "
-            f"Read F1 against it."
-        )
+        low, high = f"{min(every):.2f}", f"{max(every):.2f}"
+        span = low if low == high else say("span", low=low, high=high)
+        lines.append(say("reading_all", span=span))
     notes = {row.category: row.note for row in rows if row.note}
-    lines += [f"{INCOMPLETE} **{name}**: {note}" for name, note in notes.items()]
+    lines += [
+        say("note_of", sign=INCOMPLETE, category=name, note=retell(note))
+        for name, note in notes.items()
+    ]
     return "\n\n".join(lines)
 
 
 def means_table(means: Sequence[Mean]) -> str:
     """Means over the categories with masks, a row a model."""
     if not means:
-        return hint("No MVTec AD category with masks has been measured yet.")
+        return hint(say("means_none"))
     return table(
-        ["", "Categories", "Image AUROC", "Thesis score", "Pixel AUROC"],
+        ["", *_said("means_categories", "card_auroc", "card_thesis", "card_pixel")],
         [
             [
-                escape(mean.who.upper() if mean.who in DETECTORS else mean.who.capitalize()),
-                f"{mean.categories} of {len(MASKED)}",
+                mean.who.upper() if mean.who in DETECTORS else say("means_best"),
+                say("of_all", count=mean.categories, total=len(MASKED)),
                 *(
                     number(value)
                     for value in (mean.image_auroc, mean.thesis_image_auroc, mean.pixel_auroc)
@@ -150,14 +145,14 @@ def kinds_table(result: Result) -> str:
     image = result.test.get("image", {})
     found, ranked = image.get("per_kind", {}), image.get("per_kind_auroc", {})
     if not found:
-        return hint("No defective test photo was measured for this model and category.")
+        return hint(say("kinds_none"))
     count = Counter(result.test.get("scores", {}).get("kind", []))
     return table(
-        ["Defect", "Photos", "Found", "Image AUROC"],
+        _said("kinds_defect", "photos", "card_found", "card_auroc"),
         [
             [
-                escape(kind.replace("_", " ")),
-                str(count[kind]) if count[kind] else ABSENT,
+                escape(name_of(kind).replace("_", " ")),
+                str(count[kind]) if count[kind] else say("absent"),
                 _percent(share),
                 number(ranked.get(kind)),
             ]
@@ -171,7 +166,7 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     by = {(r.category, r.model): r.transfer.get(TRANSFER) for r in results if r.model in DETECTORS}
     measured = {key: figures for key, figures in by.items() if figures}
     if not measured:
-        return hint("Not measured yet: `python -m defect transfer --data DIR` does it.")
+        return hint(say("transfer_none"))
     models = [model for model in DETECTORS if any(key[1] == model for key in measured)]
     of = {mean.who: mean for mean in means}
     lines = [
@@ -183,7 +178,7 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
         ]
         for name in dict.fromkeys(key[0] for key in measured)
     ]
-    foot = ["Mean"] + [
+    foot = [say("mean")] + [
         number(value)
         for model in models
         for value in (
@@ -191,7 +186,7 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
         )
     ]
     return table(
-        ["Trained on", *["Calibrated", "Thesis score"] * len(models)],
+        [say("transfer_trained"), *_said("transfer_calibrated", "card_thesis") * len(models)],
         [*lines, foot],
         groups=[(model.upper(), 2) for model in models],
         strong_last=True,
@@ -209,7 +204,7 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
         if any(row.model == model and _published(row, pixel) is not None for row in shared)
     ]
     if not models:
-        return hint("None of the categories here was measured by the thesis.")
+        return hint(say("thesis_none"))
     by = {(row.category, row.model): row for row in shared}
     lines = []
     for name in dict.fromkeys(row.category for row in shared):
@@ -217,14 +212,14 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
         for model in models:
             row = by.get((name, model))
             if row is None:
-                line += [ABSENT] * 3
+                line += [say("absent")] * 3
                 continue
             ours = row.pixel_auroc if pixel else row.image_auroc
             same = row.thesis_pixel_auroc if pixel else row.thesis_image_auroc
             line += [number(_published(row, pixel)), number(same), number(ours)]
         lines.append(line)
     return table(
-        ["", *["Thesis", "Ours, its score", "Ours"] * len(models)],
+        ["", *_said("thesis_thesis", "thesis_same", "thesis_ours") * len(models)],
         lines,
         groups=[(model.upper(), 3) for model in models],
     )
@@ -233,39 +228,39 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
 def ranking(correlations: Sequence[RankCorrelation]) -> str:
     """Whether the same categories are hard for the thesis and here, by its own score."""
     told = [
-        f"{c.model.upper()} {c.value:.2f} over {c.categories} categories"
+        say("ranking_one", model=c.model.upper(), value=f"{c.value:.2f}", count=c.categories)
         for c in correlations
         if c.value is not None
     ]
     if not told:
         return ""
-    return (
-        "Do the same categories come out easy and hard by the thesis's score? Spearman's rank "
-        f"correlation with its published figures: {_listed(told)}."
-    )
+    return say("ranking", figures=listed(told, "and"))
 
 
 def steel_summary(result: Result) -> str:
     """How many held-out steel photos are named right, as Markdown."""
     accuracy = number_in(result.test, "accuracy")
     if accuracy is None:
-        return "Not measured."
-    text = (
-        f"**{_percent(accuracy, 2)}** of {result.test['count']} held-out NEU photos named right "
-        f"(thesis: {_percent(THESIS_NEU_ACCURACY, 1)}); macro F1 {result.test['macro_f1']:.4f}."
+        return say("not_measured")
+    text = say(
+        "steel_named",
+        share=_percent(accuracy, 2),
+        count=result.test["count"],
+        thesis=_percent(THESIS_NEU_ACCURACY, 1),
+        f1=f"{result.test['macro_f1']:.4f}",
     )
-    return f"{text} {result.note}".strip()
+    return f"{text} {retell(result.note)}".strip()
 
 
 def steel_table(result: Result) -> str:
     """Precision, recall and F1 a class."""
     classes = result.test.get("per_class")
     if not classes:
-        return hint("Not measured.")
+        return hint(say("not_measured"))
     return table(
-        ["Class", "Photos", "Precision", "Recall", "F1"],
+        _said("head_class", "photos", "steel_precision", "steel_recall", "card_f1"),
         [
-            [escape(name.replace("_", " ")), str(of["count"])]
+            [escape(name_of(name).replace("_", " ")), str(of["count"])]
             + [number(of[figure]) for figure in ("precision", "recall", "f1")]
             for name, of in classes.items()
         ],
@@ -276,13 +271,19 @@ def unknown_table(result: Result) -> str:
     """How many photos are refused as none of the classes: of the classes, and of other things."""
     noted = result.test.get("unknown")
     if not isinstance(noted, Mapping) or not noted:
-        return hint("Not measured: what it does with photos of other things.")
-    lines = [["NEU, held out", str(noted["neu_photos"]), _percent(noted["neu_refused"], 1)]]
+        return hint(say("refused_none"))
+    neu = say("refused_neu")
+    lines = [[neu, str(noted["neu_photos"]), _percent(noted["neu_refused"], 1)]]
     lines += [[escape(name), "", _percent(share, 1)] for name, share in noted["others"].items()]
     if noted["others_refused"] is not None:
-        every = ["other products", str(noted["other_photos"]), _percent(noted["others_refused"], 1)]
+        others = say("refused_others")
+        every = [others, str(noted["other_photos"]), _percent(noted["others_refused"], 1)]
         lines.insert(1, every)
-    return table(["Refused as none of the six", "Photos", "Refused"], lines)
+    return table(_said("refused_head", "photos", "refused"), lines)
+
+
+def _said(*keys: str) -> list[str]:
+    return [say(key) for key in keys]
 
 
 def _published(row: Row, pixel: bool) -> float | None:
@@ -301,7 +302,3 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

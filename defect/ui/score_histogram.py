@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from defect.ui.texts import say
+
 _STEPS = 6
 """Bars an octave."""
 _WIDTH, _HEIGHT, _BASE = 380, 150, 112
@@ -30,10 +32,11 @@ def score_histogram(scores: Sequence[float], limit: float) -> str:
     for bar, count in sorted(bars.items()):
         height = max(80 * count / highest, 2)
         kind = "over" if bar >= 0 else "under"
+        edges = {"low": f"{_edge(bar, limit):.2f}", "high": f"{_edge(bar + 1, limit):.2f}"}
         drawn += (
             f'<rect class="{kind}" x="{x(bar) + 1:.1f}" y="{_BASE - height:.1f}" '
             f'width="{max(width - 2, 1):.1f}" height="{height:.1f}">'
-            f"<title>{_edge(bar, limit):.2f} to {_edge(bar + 1, limit):.2f}: {count}</title></rect>"
+            f"<title>{say('scores_bar', **edges, count=count)}</title></rect>"
         )
     marks = ""
     for octave in range(math.ceil(first / _STEPS), last // _STEPS + 2):
@@ -45,17 +48,22 @@ def score_histogram(scores: Sequence[float], limit: float) -> str:
                 f"{_edge(at, limit):.2g}</text>"
             )
     over = sum(count for bar, count in bars.items() if bar >= 0)
-    label = (
-        f"Histogram of {len(scores)} scores: {len(scores) - over} under the threshold of "
-        f"{limit:.2f}, {over} at or over it"
+    label = say(
+        "scores_label",
+        count=len(scores),
+        under=len(scores) - over,
+        limit=f"{limit:.2f}",
+        over=over,
     )
+    at_limit = say("scores_threshold", limit=f"{limit:.2f}")
     return (
         f'<svg class="scores" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">'
         f'<line class="ground" x1="0" x2="{_WIDTH}" y1="{_BASE}" y2="{_BASE}"/>{drawn}{marks}'
         f'<line class="limit" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="18" y2="{_BASE + 4}"/>'
-        f'<text class="limit" x="{x(0):.1f}" y="12" text-anchor="middle">threshold {limit:.2f}'
-        f'</text><text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">score (× normal limit)'
-        f'</text><text x="0" y="{_HEIGHT - 4}">{len(scores)} photos</text></svg>'
+        f'<text class="limit" x="{x(0):.1f}" y="12" text-anchor="middle">{at_limit}'
+        f'</text><text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">{say("scores_axis")}'
+        f'</text><text x="0" y="{_HEIGHT - 4}">{say("scores_photos", count=len(scores))}</text>'
+        "</svg>"
     )
 
 

@@ -11,13 +11,13 @@ from gradio import route_utils, state_holder
 
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.ui.batch_style import BATCH_CSS
+from defect.ui.texts import ENGLISH, texts_for
 from defect.ui.theme import appearance
 
 MAX_WAITING = 64
 MAX_UPLOAD = "200mb"
 """Of one file: a ZIP of many photos. A photo may have 40 MB, which its own gate says."""
-BUSY = "Many photos are waiting already. Try again in a few seconds."
-
+BUSY = ENGLISH["queue_full"]
 
 SESSIONS = 500
 """Visitors and calls remembered; each takes about 15 kB, and a call is a visitor of its own."""
@@ -46,9 +46,11 @@ def queued(demo: gr.Blocks) -> gr.Blocks:
     demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     push = demo._queue.push
 
-    async def push_kindly(*args: Any, **options: Any) -> Any:
-        accepted, told, status = await push(*args, **options)
-        return accepted, BUSY if status == "queue_full" else told, status
+    async def push_kindly(body: Any, request: Any, username: str | None) -> Any:
+        accepted, told, status = await push(body, request, username)
+        if status == "queue_full":
+            told = texts_for(request)["queue_full"]
+        return accepted, told, status
 
     demo._queue.push = push_kindly  # type: ignore[method-assign]
     return demo

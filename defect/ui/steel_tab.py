@@ -11,27 +11,21 @@ from defect.images import ImageError
 from defect.overlay import draw_cam
 from defect.ui import words
 from defect.ui.photo_input import photo_input
-from defect.ui.picker import example_gallery
+from defect.ui.picker import example_gallery, gallery_items
+from defect.ui.spoken import Spoken
 from defect.ui.steel_batch import steel_batch
+from defect.ui.texts import label, retell, say
 from defect.weights import WeightsError
 
-PROMPT = "Click an example, or upload a close-up of a hot-rolled steel surface."
 
-
-def steel_tab() -> None:
+def steel_tab() -> Spoken:
     """Builds the tab inside the caller's `gr.Tab`."""
     examples = catalogue.steel_examples()
     with gr.Row():
         with gr.Column(scale=5, min_width=300):
-            gr.Markdown(
-                "A small CNN names the defect on a close-up of hot-rolled steel: **crazing, "
-                "inclusion, patches, pitted surface, rolled-in scale** or **scratches**. A photo "
-                "unlike all it was taught is told apart. The examples are rendered by this "
-                "project, not photographed.",
-                elem_classes="hint",
-            )
+            gr.Markdown(label("steel_intro"), elem_classes="hint")
             photo = photo_input(
-                label="Steel surface",
+                label=label("steel_photo"),
                 sources=["upload", "clipboard"],
                 height=300,
                 elem_id="steel-photo",
@@ -39,23 +33,23 @@ def steel_tab() -> None:
             )
             gallery = example_gallery(examples, "steel-examples")
         with gr.Column(scale=6, min_width=300):
-            card = gr.HTML(words.waiting(PROMPT), elem_id="steel-verdict", padding=False)
+            card = gr.HTML(_waiting(), elem_id="steel-verdict", padding=False)
             bars = gr.HTML(elem_id="steel-bars", padding=False)
             cam = gr.Image(
-                label="What spoke for it (Grad-CAM)",
+                label=label("steel_cam"),
                 format="jpeg",
                 interactive=False,
                 height=340,
                 elem_id="steel-cam",
                 buttons=["download", "fullscreen"],
-                alt_text="The photo with the regions that led to the class in yellow",
+                alt_text=say("steel_cam_alt"),
             )
-            with gr.Accordion("Where these weights come from", open=False):
-                gr.Markdown(_origin())
+            with gr.Accordion(label("origin"), open=False):
+                origin = gr.Markdown(_origin())
 
     def classify(path: str | None) -> tuple[Any, ...]:
         if path is None:
-            return words.waiting(PROMPT), "", None
+            return _waiting(), "", None
         try:
             result = catalogue.classifier()(path)
         except (ImageError, WeightsError) as problem:
@@ -79,19 +73,31 @@ def steel_tab() -> None:
         concurrency_id="network",
     )
     gallery.select(choose_example, None, photo, api_visibility="private", show_progress="hidden")
-    steel_batch()
+    return {
+        card: _waiting,
+        gallery: lambda: gallery_items(examples),
+        cam: lambda: gr.Image(alt_text=say("steel_cam_alt")),
+        origin: _origin,
+        **steel_batch(),
+    }
+
+
+def _waiting() -> str:
+    return words.waiting(say("steel_prompt"))
 
 
 def _origin() -> str:
     try:
         metadata, source = catalogue.header("cnn", "neu")
     except WeightsError as problem:
-        return str(problem)
+        return retell(str(problem))
     text = words.origin(metadata, source)
     test = metadata.test
     if "accuracy" in test:
-        text += (
-            f"\n\nOn {test['count']} held-out NEU photos: {100 * test['accuracy']:.2f} % right, "
-            f"macro F1 {test['macro_f1']:.4f}."
+        text += "\n\n" + say(
+            "steel_figures",
+            count=test["count"],
+            accuracy=f"{100 * test['accuracy']:.2f}",
+            f1=f"{test['macro_f1']:.4f}",
         )
     return text

@@ -83,8 +83,8 @@ CSS = """
 .gauge .tick.first span {transform: none; left: 0;}
 .gauge .tick.last span {transform: none; right: 0;}
 
-.bars {display: grid; gap: 9px;}
-.bars .row {display: grid; grid-template-columns: 8.6rem 1fr 3.9rem; gap: 10px;
+.bars {display: grid; gap: 9px 10px; grid-template-columns: fit-content(13rem) 1fr max-content;}
+.bars .row {display: grid; grid-template-columns: subgrid; grid-column: 1 / -1;
   align-items: center;}
 .bars .track {height: 12px; border-radius: 6px;
   background: color-mix(in srgb, var(--body-text-color) 10%, transparent);}
@@ -116,7 +116,7 @@ CSS = """
 .numbers table th, .numbers table td {padding: 5px 10px !important; text-align: right !important;
   white-space: nowrap; font-weight: 400; border: 0 !important; background: none !important;}
 .numbers table thead th {color: var(--body-text-color-subdued); font-weight: 600;
-  white-space: normal; vertical-align: bottom;}
+  white-space: normal; word-break: keep-all; vertical-align: bottom;}
 .numbers table .groups th {text-align: center !important; padding-bottom: 0 !important;}
 .numbers table th:first-child {text-align: left !important; font-weight: 600; white-space: nowrap;}
 .numbers table tr {border: 0 !important; background: none !important;}
@@ -124,6 +124,7 @@ CSS = """
 .numbers table .sum > * {font-weight: 700;}
 .numbers .low {color: var(--bad);}
 .figures .numbers table th, .figures .numbers table td {padding-inline: 7px !important;}
+.figures .numbers table th:first-child {white-space: normal;}
 #scorecard {max-width: 100%; overflow-x: auto;}
 #scorecard th .cell-menu-button {display: flex; border: 0; background: none; width: 16px;
   min-width: 16px; margin: 0; right: 0; color: var(--body-text-color-subdued);}
@@ -157,6 +158,6 @@ gradio-app > .gradio-container, .gradio-container > .main, .gradio-container .ma
   #batch-gallery .grid-container {grid-template-columns: repeat(2, 1fr) !important;}
   .tab-container button {padding-inline: 9px !important;}
   #results-rebuilt .grid-container {grid-template-columns: repeat(2, minmax(0, 1fr)) !important;}
-  .bars .row {grid-template-columns: 7.2rem 1fr 3.6rem;}
+  .bars {grid-template-columns: fit-content(7.6rem) 1fr max-content;}
 }
 """

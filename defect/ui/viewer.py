@@ -16,6 +16,7 @@ from defect.catalogue import Category
 from defect.images import ImageError, prepare
 from defect.inspector import Inspection
 from defect.threshold_cost import presets, stored_scores
+from defect.ui.texts import retell
 from defect.verdict import unfamiliar
 from defect.weights import WeightsError
 from defect.wire import jpeg, packed, steps, to_wire
@@ -34,7 +35,7 @@ def known(model: str, category: Category) -> dict[str, Any]:
 
 def problem(text: str, model: str, category: str) -> dict[str, Any]:
     """The viewer where a photo could not be inspected."""
-    return {"kind": "problem", "text": text, **_known(model, category)}
+    return {"kind": "problem", "text": retell(text), **_known(model, category)}
 
 
 def look(path: str, model: str, category: str) -> dict[str, Any]:
@@ -43,12 +44,14 @@ def look(path: str, model: str, category: str) -> dict[str, Any]:
         inspection = catalogue.inspector(model, category)(path)
     except (ImageError, WeightsError) as error:
         return problem(str(error), model, category)
+    wired = to_wire(inspection)
     return {
         "kind": "look",
         "id": secrets.token_hex(6),
         "example": _example(path, category),
         "unfamiliar": unfamiliar(inspection),
-        **to_wire(inspection),
+        **wired,
+        "notes": [retell(note) for note in wired["notes"]],
         **_known(model, category),
     }
 
@@ -58,13 +61,13 @@ def compared(path: str, category: Category) -> dict[str, Any]:
     try:
         photo = prepare(path)
     except ImageError as error:
-        return {"looks": [{"model": category.models[0], "problem": str(error)}]}
+        return {"looks": [{"model": category.models[0], "problem": retell(str(error))}]}
     looks: list[dict[str, Any]] = []
     for model in category.models:
         try:
             looks.append(_small(catalogue.inspector(model, category.name)(photo)))
         except WeightsError as error:
-            looks.append({"model": model, "problem": str(error)})
+            looks.append({"model": model, "problem": retell(str(error))})
     return {"photo": jpeg(photo.shown), "looks": looks}
 
 

@@ -8,24 +8,25 @@ from defect.catalogue import Category
 from defect.classifier import Classification
 from defect.networks import MEMORY
 from defect.threshold_cost import Cost
+from defect.ui.texts import name_of, retell, say
 from defect.weights import Metadata, WeightsSource
 
 
 def waiting(text: str) -> str:
     """The verdict card before there is a verdict."""
-    return _card("", "No photo yet", text)
+    return _card("", say("no_photo"), text)
 
 
 def problem(text: str) -> str:
     """The verdict card for something that went wrong."""
-    return _card("problem", "Not inspected", text)
+    return _card("problem", say("not_inspected"), retell(text))
 
 
 def probabilities(result: Classification) -> str:
     """The six probabilities as bars, the likeliest first."""
     ranked = sorted(result.probabilities.items(), key=lambda item: -item[1])
     rows = "".join(
-        f'<div class="row{" top" if i == 0 else ""}"><span>{escape(name)}</span>'
+        f'<div class="row{" top" if i == 0 else ""}"><span>{escape(name_of(name))}</span>'
         f'<span class="track"><i style="width:{100 * p:.1f}%"></i></span><b>{_percent(p)}</b></div>'
         for i, (name, p) in enumerate(ranked)
     )
@@ -34,47 +35,58 @@ def probabilities(result: Classification) -> str:
 
 def steel_verdict(result: Classification) -> str:
     """The card that names the class, or says that the photo is like none of them."""
-    notes = "".join(f'<div class="note">{escape(note)}</div>' for note in result.notes)
+    notes = "".join(f'<div class="note">{escape(retell(note))}</div>' for note in result.notes)
     if not result.known:
-        text = (
-            f"This photo is unlike every steel surface the network was taught ("
-            f"{result.novelty:.1f} × the limit). Of the six, {result.label} comes nearest; "
-            "do not rely on it."
+        text = say(
+            "steel_unknown_why",
+            novelty=f"{result.novelty:.1f}",
+            nearest=name_of(result.label),
         )
-        return _card("problem", "Not one of these six", text, notes)
+        return _card("problem", say("steel_unknown"), text, notes)
     sure = (
-        "Almost certain"
+        "steel_certain"
         if result.confidence >= 0.95
-        else ("Likely" if result.confidence >= 0.7 else "Unsure")
+        else ("steel_likely" if result.confidence >= 0.7 else "steel_unsure")
     )
-    text = (
-        f"{sure}, among these six ({_percent(result.confidence)}), "
-        f"{100 * result.margin:.0f} points before {result.second}."
+    text = say(
+        "steel_why",
+        sure=say(sure),
+        confidence=_percent(result.confidence),
+        margin=f"{100 * result.margin:.0f}",
+        second=name_of(result.second),
     )
-    return _card("", result.label, text, notes)
+    return _card("", name_of(result.label), text, notes)
 
 
 def expectation(category: Category) -> str:
     """What kind of photo a category wants."""
-    text = f"**{category.name}** expects {category.expects}."
-    if category.rendered:
-        return text + " It is rendered by this project, not photographed: click an example."
-    return text + " There is no example to click: its data set may not be passed on. Upload yours."
+    text = say("expects", category=category.name, what=retell(category.expects))
+    return text + say("expects_rendered" if category.rendered else "expects_upload")
 
 
 def origin(metadata: Metadata, source: WeightsSource) -> str:
     """Where the weights come from and how they were made."""
     training = metadata.training
     lines = [
-        f"**{source.file}** ({source.source}, {source.size / 1e6:.1f} MB), sha256 "
-        f"`{source.sha256[:16]}…`",
-        f"Trained on {metadata.dataset} ({metadata.licence}): {training.images_fit} normal photos, "
-        + (
-            f"each judged by the others; taught in {training.seconds:.0f} s, no training epochs."
-            if metadata.model == MEMORY
-            else f"{training.images_held_out} held out; epoch {training.best_epoch} of "
-            f"{training.epochs_run} kept; learning rate {training.learning_rate:g}, seed "
-            f"{training.seed}; corruption: {training.corruption}."
+        say(
+            "origin_file",
+            file=source.file,
+            source=retell(source.source),
+            size=f"{source.size / 1e6:.1f}",
+            sha256=source.sha256[:16],
+        ),
+        say(
+            "origin_taught" if metadata.model == MEMORY else "origin_trained",
+            dataset=retell(metadata.dataset),
+            licence=retell(metadata.licence),
+            fit=training.images_fit,
+            held_out=training.images_held_out,
+            best=training.best_epoch,
+            run=training.epochs_run,
+            rate=f"{training.learning_rate:g}",
+            seed=training.seed,
+            corruption=retell(training.corruption),
+            seconds=f"{training.seconds:.0f}",
         ),
     ]
     image = metadata.test.get("image", {})
@@ -82,15 +94,19 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
         pixel = metadata.test.get("pixel", {}).get("auroc")
         thesis = metadata.test.get("thesis_image", {}).get("auroc", {}).get("value")
         lines.append(
-            f"On {image['normal']} normal and {image['defective']} defective test photos: image "
-            f"AUROC {image['auroc']['value']:.3f}"
-            + (f" (thesis score: {thesis:.3f})" if thesis is not None else "")
-            + (f", pixel AUROC {pixel:.3f}" if pixel is not None else "")
-            + f"; {100 * image['false_alarm_rate']:.0f} % false alarms and "
-            f"{100 * image['detection_rate']:.0f} % of defects found at the default threshold."
+            say(
+                "origin_test",
+                normal=image["normal"],
+                defective=image["defective"],
+                auroc=f"{image['auroc']['value']:.3f}",
+                thesis="" if thesis is None else say("origin_thesis", thesis=f"{thesis:.3f}"),
+                pixel="" if pixel is None else say("origin_pixel", pixel=f"{pixel:.3f}"),
+                alarms=f"{100 * image['false_alarm_rate']:.0f}",
+                found=f"{100 * image['detection_rate']:.0f}",
+            )
         )
     if metadata.note:
-        lines.append(metadata.note)
+        lines.append(retell(metadata.note))
     return "\n\n".join(lines)
 
 
@@ -99,22 +115,23 @@ def threshold_cost(cost: Cost) -> str:
     good = cost.held_out + cost.good
     if not good:
         return ""
-    text = f"At this limit {_of_hundred(cost.stopped, good, 'good parts')} stopped"
-    if cost.defective:
-        text += f" and {_of_hundred(cost.caught, cost.defective, 'known defects')} caught"
-    held_out = f"{cost.held_out} held-out" if cost.held_out else ""
-    test = f"{cost.good} test" if cost.good else ""
-    counted = " and ".join(part for part in (held_out, test) if part) + " photos of good parts"
-    if cost.defective:
-        counted += f" and {cost.defective} of defective ones"
-    return f"{text} (counted on {counted})."
+    held_out = say("cost_held_out", count=cost.held_out) if cost.held_out else ""
+    test = say("cost_test", count=cost.good) if cost.good else ""
+    return say(
+        "cost_line" if cost.defective else "cost_line_good",
+        good=_of_hundred(cost.stopped, good, "good"),
+        defective=_of_hundred(cost.caught, cost.defective, "defective"),
+        counted=say("cost_and").join(part for part in (held_out, test) if part),
+        known=cost.defective,
+    )
 
 
-def _of_hundred(count: int, total: int, what: str) -> str:
+def _of_hundred(count: int, total: int, kind: str) -> str:
     """Such as `about 2 of 100 good parts are`; all and none are never rounded to."""
     if count in (0, total):
-        return f"{'all' if count else 'none of the'} {total} {what} are"
-    return f"about {min(max((200 * count + total) // (2 * total), 1), 99)} of 100 {what} are"
+        return say(f"cost_all_{kind}" if count else f"cost_none_{kind}", total=total)
+    about = min(max((200 * count + total) // (2 * total), 1), 99)
+    return say(f"cost_{kind}", about=about)
 
 
 def _card(kind: str, word: str, text: str, rest: str = "") -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from defect.ui.texts import TEXTS
+from defect.ui.texts import PAGE_TEXTS
 
 _FOLDER = Path(__file__).resolve().parent
 _SCRIPTS = ("map", "paint", "say", "plot", "history", "viewer", "compare", "mend")
@@ -41,8 +41,9 @@ def drawn(name: str, element: str, script: str, value: object = None) -> gr.HTML
 @lru_cache(maxsize=1)
 def _head() -> str:
     parts = [(_FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
-    texts = json.dumps(TEXTS, ensure_ascii=False).replace("<", "\\u003c")
-    public = "window.defect = { viewer, compare, historyPanel };\nkeepMended();"
-    body = "\n".join([f"const TEXTS = {texts};", *parts, public])
+    texts = json.dumps(PAGE_TEXTS, ensure_ascii=False).replace("<", "\\u003c")
+    public = "window.defect = { viewer, compare, historyPanel };"
+    begun = "keepMended();\nkeepTitle();\ntellLanguage();"
+    body = "\n".join([f"const TEXTS = {texts};", *parts, public, begun])
     # Several parts bring the same head; the page must take it once.
     return f"<script>if (!window.defect) (() => {{\n{body}\n}})();</script>"

@@ -5,6 +5,20 @@ function mend() {
   }
 }
 
+function keepTitle() {
+  const title = () => (document.title = say("title"));
+  onLanguage(title);
+  title();
+}
+
+// The server speaks the language the browser asks for; it must know of another one chosen since.
+function tellLanguage() {
+  document.cookie = "language=; max-age=0; path=/";
+  onLanguage(() => {
+    document.cookie = `language=${document.documentElement.lang}; path=/; SameSite=Lax`;
+  });
+}
+
 function keepMended() {
   let soon = 0;
   new MutationObserver(() => {

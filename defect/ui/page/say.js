@@ -58,6 +58,9 @@ function costOf(scores, limit) {
 function sayAll(element) {
   for (const part of element.querySelectorAll("[data-say]")) part.textContent = say(part.dataset.say);
   for (const part of element.querySelectorAll("[data-hint]")) part.title = say(part.dataset.hint);
+  for (const part of element.querySelectorAll("[data-label]")) {
+    part.setAttribute("aria-label", say(part.dataset.label));
+  }
 }
 
 function onLanguage(callback) {

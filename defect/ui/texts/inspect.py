@@ -1,12 +1,6 @@
-"""The interface's texts in English and Chinese.
-
-Gradio's own components take them by key through `LANGUAGES`; the page's scripts get the same
-tables. `{name}` is filled in by the page.
-"""
+"""The frame of the page and the Inspect tab; the page's scripts get these two tables."""
 
 from __future__ import annotations
-
-import gradio as gr
 
 ENGLISH = {
     "masthead": "# Defect detection\nAutoencoders that only ever saw good parts show where a photo "
@@ -112,6 +106,13 @@ ENGLISH = {
     "cost_held_out": "{count} held-out",
     "cost_test": "{count} test",
     "cost_and": " and ",
+    "title": "Defect detection",
+    "compare_label": "Comparison",
+    "history_label": "History",
+    "views_label": "View",
+    "threshold_label": "Threshold, as a number",
+    "presets_label": "Presets",
+    "link_label": "Link",
 }
 
 CHINESE = {
@@ -212,18 +213,11 @@ CHINESE = {
     "cost_held_out": "{count} 张留出的",
     "cost_test": "{count} 张测试用的",
     "cost_and": "和 ",
+    "title": "缺陷检测",
+    "compare_label": "模型比较",
+    "history_label": "历史记录",
+    "views_label": "视图",
+    "threshold_label": "阈值（数值）",
+    "presets_label": "预设",
+    "link_label": "链接",
 }
-
-TEXTS = {"en": ENGLISH, "zh-CN": CHINESE}
-LANGUAGES = gr.I18n(**TEXTS)
-
-
-def label(key: str) -> str:
-    """The text as a Gradio label, in the visitor's language.
-
-    Raises:
-        KeyError: there is no such text.
-    """
-    if key not in ENGLISH:
-        raise KeyError(key)
-    return LANGUAGES(key)  # type: ignore[return-value]  # Gradio takes it wherever it takes a str
