@@ -13,6 +13,7 @@ from defect.batch import Unread, look_through
 from defect.given import Given
 from defect.images import ImageError, thumbnail
 from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
+from defect.model_cache import held_bytes
 from defect.networks import MEMORY
 from defect.overlay import draw_overlay
 from defect.product import MOST_PHOTOS, Product, load_product, teach_product
@@ -29,8 +30,8 @@ from defect.weights import WeightsError
 
 MOST_BATCH = 100
 TILE_SIDE = 256
-_LOOKS: Kept[Inspection] = Kept(64)
-"""Results the slider may still ask: about 4 MB each."""
+_LOOKS: Kept[Inspection] = Kept(64, budget=64e6, weight=held_bytes)
+"""Results the slider may still ask: up to 3.4 MB each."""
 
 
 def product_tab(demo: gr.Blocks) -> Spoken:
