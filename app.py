@@ -8,9 +8,11 @@ import sys
 # Read when these libraries are imported, so they are set before.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# Otherwise MKL keeps buffers for every thread that ever multiplied matrices.
+os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
 from defect import zero_gpu  # noqa: F401  # before torch
-from defect.serving import settle_threads
+from defect.serving import settle_memory, settle_threads
 from defect.ui import build_demo
 from defect.ui.server import launch_options, queued
 from defect.weights import WeightsError
@@ -20,6 +22,7 @@ def main() -> None:
     """Starts the app; a problem is told in one sentence."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
+        settle_memory()
         settle_threads()
         # Gradio alone would move on to the next port without a word.
         queued(build_demo()).launch(server_port=int(port) if port else None, **launch_options())

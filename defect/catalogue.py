@@ -13,10 +13,11 @@ from defect.hub import Progress
 from defect.inspector import Inspector
 from defect.model_cache import ModelCache
 from defect.networks import DETECTORS
-from defect.sources import Place
+from defect.sources import Kind, Place
 from defect.taught import MemoryInspector
 from defect.weights import (
     WEIGHTS_FOLDER,
+    IndexEntry,
     Metadata,
     NotAvailable,
     WeightsError,
@@ -29,8 +30,9 @@ from defect.weights import (
 EXAMPLES_FOLDER = Path(__file__).resolve().parent.parent / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
-MODEL_BYTES = 256 * 1024**2
-"""Of loaded models kept: a VAE takes 110 MB, a CAE 11 MB."""
+MODEL_BYTES = 384 * 1024**2
+"""Of loaded models kept: a VAE takes 75 MB, a CAE 7 MB, all that are bundled 300 MB. Were they more
+than this, visitors who take turns would load a model for every photo, and the heap would tear."""
 _MODELS: ModelCache[Inspector | MemoryInspector | SteelClassifier] = ModelCache(MODEL_BYTES)
 PREFERRED = ("dae", "cae", "vae", "memory")
 """Models, the one to begin with first."""
@@ -157,6 +159,21 @@ def place(model: str, category: str) -> Place | None:
         WeightsError: the index is damaged.
     """
     return sources.place(WEIGHTS_FOLDER, model, category)
+
+
+def entries() -> list[tuple[IndexEntry, Kind]]:
+    """Every weights file there is to use and where it is: the bundled ones, then the Hub's.
+
+    Raises:
+        WeightsError: the index is damaged.
+    """
+    found: list[tuple[IndexEntry, Kind]] = [(entry, "bundled") for entry in read_index()]
+    bundled = {entry.file for entry, _ in found}
+    for entry in sources.only_on_hub(WEIGHTS_FOLDER):
+        where = sources.place(WEIGHTS_FOLDER, entry.model, entry.category)
+        if entry.file not in bundled and where is not None:
+            found.append((entry, where.kind))
+    return found
 
 
 def fetch(model: str, category: str) -> Progress | None:

@@ -8,6 +8,7 @@ dependency.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,7 +33,8 @@ class _Autoencoder(nn.Module):
     def __init__(self, inspector: Inspector) -> None:
         super().__init__()
         self.network = inspector.network
-        self.calibration = inspector.calibration
+        calibration = inspector.calibration
+        self.calibration = replace(calibration, whitening=calibration.triangles())
 
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """1×256×256×3 uint8 → score of shape 1, map 1×256×256, both in normal limits."""

@@ -181,7 +181,9 @@ def load_inspector(model: str, category: str, folder: Path = WEIGHTS_FOLDER) -> 
     network = build_autoencoder(name)
     weights.load_into(network, content)
     try:
-        calibration = scoring.restore_calibration(content.calibration, content.metadata.calibration)
+        calibration = scoring.restore_calibration(
+            content.calibration, content.metadata.calibration, content.packed.get("whitening")
+        )
     except ValueError as error:
         raise WeightsError(
             f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."

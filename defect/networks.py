@@ -182,8 +182,11 @@ def build_autoencoder(model: ModelName) -> Autoencoder:
 def fold_batch_norm(network: Autoencoder) -> Autoencoder:
     """The same function in fewer passes over memory, in place: for inference only.
 
-    Each BatchNorm becomes part of the convolution before it; what is left of it does nothing.
+    Each BatchNorm becomes part of the convolution before it; what is left of it does nothing. A
+    VAE's log variance, a third of its bytes, is for training: it goes.
     """
+    if isinstance(network, VAE):
+        del network.to_log_variance
     for stack in (network.encoder, network.decoder):
         for i, layer in enumerate(stack):
             if isinstance(layer, nn.BatchNorm2d):

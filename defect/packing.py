@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 SCALE_SUFFIX = "::scale"
 _EIGHT_BIT_ELEMENTS = 500_000
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A big matrix as a file keeps it, in a quarter of float32's bytes."""
+
+    codes: Tensor
+    """R×C, or R matrices, int8."""
+    scale: Tensor
+    """R×1 (or R×1×1) float32: a row's codes times it are the values."""
+
+    def unpacked(self) -> Tensor:
+        """The values in float32, as `unpack` gives them."""
+        return self.codes.float().mul_(self.scale)
 
 
 def as_stored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -36,6 +36,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from defect.networks import VAE, Autoencoder
+from defect.packing import Packed
 
 GRID = 32
 """Places a side at which features are compared."""
@@ -55,6 +56,7 @@ SQUARE_SMOOTHING, RESIDUAL_SMOOTHING = 2.0, 1.5
 GAIN_RANGE = 0.7, 1.4
 """How far a photo's light is corrected at most."""
 NORMAL_QUANTILE = 0.99
+_PIECE = 64
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,9 @@ class Calibration:
     """480×100."""
     feature_mean: Tensor
     """1024×100: the projected features' mean at each place."""
-    whitening: Tensor
+    whitening: Tensor | Packed
     """256×100×100: for each block of places, the lower triangle that makes normal features
-    uncorrelated."""
+    uncorrelated. In 8 bits where a file has them so: in float32 it were most of a model's bytes."""
     error_mean: Tensor
     """2×128×128: mean of the two error views."""
     error_spread: Tensor
@@ -101,7 +103,12 @@ class Calibration:
     def tensors(self) -> dict[str, Tensor]:
         """For a weights file; of the triangles only what is not zero."""
         tensors = {name: getattr(self, name) for name in _TENSOR_SHAPES}
-        return tensors | {"whitening": fold_triangles(self.whitening)}
+        return tensors | {"whitening": fold_triangles(self.triangles())}
+
+    def triangles(self) -> Tensor:
+        """`whitening` in float32."""
+        packed = self.whitening
+        return packed.unpacked() if isinstance(packed, Packed) else packed
 
     def numbers(self) -> dict[str, Any]:
         """For a weights file's header."""
@@ -128,8 +135,13 @@ _NUMBERS = (
 )
 
 
-def restore_calibration(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Calibration:
+def restore_calibration(
+    tensors: Mapping[str, Tensor], numbers: Mapping[str, Any], packed: Packed | None = None
+) -> Calibration:
     """The calibration of a weights file.
+
+    Args:
+        packed: the folded triangles as the file keeps them, to be kept so.
 
     Raises:
         ValueError: a tensor is missing, unknown or of another shape, or a number is missing.
@@ -146,7 +158,12 @@ def restore_calibration(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any
     if absent:
         raise ValueError(f"the calibration lacks {', '.join(absent)}")
     fields: dict[str, Any] = {**tensors, **{name: numbers[name] for name in _NUMBERS}}
-    whitening = unfold_triangles(tensors["whitening"], DIRECTIONS)
+    whitening: Tensor | Packed
+    if packed is None:
+        whitening = unfold_triangles(tensors["whitening"], DIRECTIONS)
+    else:
+        codes = unfold_triangles(packed.codes, DIRECTIONS)
+        whitening = Packed(codes, packed.scale.unsqueeze(2))
     return Calibration(**{**fields, "whitening": whitening})
 
 
@@ -230,10 +247,24 @@ def error_views(seen: Look) -> Tensor:
 def feature_distance(calibration: Calibration, features: Tensor) -> Tensor:
     """N×1024×480 features → N×256×256 smoothed Mahalanobis distances (1.0 is usual)."""
     centred = project(features, calibration.projection) - calibration.feature_mean
-    white = by_block(centred) @ calibration.whitening.transpose(1, 2)
+    white = _whitened(calibration.whitening, by_block(centred))
     distance = by_place(white.square().mean(2).sqrt())
     spread = grid_to_map()
     return spread @ distance @ spread.T
+
+
+def _whitened(whitening: Tensor | Packed, blocks: Tensor) -> Tensor:
+    """256×100×100 triangles, 256×PN×100 features → 256×PN×100."""
+    if isinstance(whitening, Tensor):
+        return blocks @ whitening.transpose(1, 2)
+    # In pieces: unpacked at once, they would be the largest thing a photo asks memory for.
+    pieces = (part.split(_PIECE) for part in (blocks, whitening.codes, whitening.scale))
+    return torch.cat(
+        [
+            some @ Packed(*packed).unpacked().transpose(1, 2)
+            for some, *packed in zip(*pieces, strict=True)
+        ]
+    )
 
 
 def by_block(projected: Tensor, block: int = BLOCK) -> Tensor:

@@ -1,13 +1,20 @@
-"""How the server shares its cores between requests; no training calls this."""
+"""How the server shares its cores and its heap between requests; no training calls this."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 
 import torch
 
 LOOKS_AT_ONCE = 2
 """Photos whose networks run at the same time; more only wait for each other."""
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+"""As glibc's malloc.h numbers them."""
+_OWN_PAGES = 4_000_000
+"""Bytes from which a block has pages of its own, given back when it is freed: more than what a
+photo asks for again and again, less than a file of weights."""
 
 
 def settle_threads() -> int:
@@ -19,3 +26,17 @@ def settle_threads() -> int:
     threads = max(1, (os.cpu_count() or 1) // LOOKS_AT_ONCE)
     torch.set_num_threads(threads)
     return threads
+
+
+def settle_memory() -> bool:
+    """Has all threads share one heap and keeps large blocks out of it, where the C library is
+    glibc; returns whether it is.
+
+    Left alone, glibc gives every thread of the server's pool a heap of its own, each of which keeps
+    the most that a load or a photo ever took of it.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    library = ctypes.CDLL(None)
+    settings = {_M_ARENA_MAX: 1, _M_MMAP_THRESHOLD: _OWN_PAGES}
+    return all(library.mallopt(name, value) for name, value in settings.items())

@@ -21,7 +21,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from defect.packing import SCALE_SUFFIX, pack, unpack
+from defect.packing import SCALE_SUFFIX, Packed, pack, unpack
 
 SCHEMA_VERSION = 1
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
@@ -103,6 +103,8 @@ class Weights:
     calibration: dict[str, Tensor]
     metadata: Metadata
     source: WeightsSource
+    packed: dict[str, Packed] = field(default_factory=dict)
+    """Those of the calibration that the file keeps in 8 bits, as it keeps them."""
 
 
 @dataclass(frozen=True)
@@ -235,20 +237,24 @@ def parse(data: bytes, source: WeightsSource) -> Weights:
             f"weights/{source.file} is not a valid safetensors file. Fetch it again."
         ) from error
     groups: dict[str, dict[str, Tensor]] = {"network": {}, "calibration": {}}
+    small: dict[str, Packed] = {}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
         packed = name.removesuffix(SCALE_SUFFIX)
         if group not in groups or packed not in tensors:
             raise WeightsError(f'weights/{source.file} holds an unknown tensor "{name}".')
         if name == packed:
+            scale = tensors.get(name + SCALE_SUFFIX)
             try:
-                groups[group][rest] = unpack(tensor, tensors.get(name + SCALE_SUFFIX))
+                groups[group][rest] = unpack(tensor, scale)
             except ValueError as error:
                 raise WeightsError(
                     f'weights/{source.file} holds a damaged tensor "{name}": {error}. '
                     f"Fetch it again."
                 ) from error
-    return Weights(groups["network"], groups["calibration"], metadata, source)
+            if scale is not None and group == "calibration":
+                small[rest] = Packed(tensor, scale)
+    return Weights(groups["network"], groups["calibration"], metadata, source, small)
 
 
 def read_metadata(path: Path) -> Metadata:

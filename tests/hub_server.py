@@ -23,7 +23,7 @@ class HubServer:
 
     files: dict[str, bytes] = field(default_factory=dict)
     fault: str = ""
-    """Empty, or one of the names in `Handler`: `gated`, `private`, `revision`, `503`, `drip`, …"""
+    """Empty, or one of the names in `Handler`: `gated`, `private`, `503`, `drip`, `held`, …"""
     token: str = ""
     """Where set, every request needs it."""
     exists: bool = True
@@ -201,7 +201,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.05)
         else:
-            self.wfile.write(rest)
+            self.wfile.write(rest[:100])
+            while self.hub.fault == "held":
+                time.sleep(0.05)
+            self.wfile.write(rest[100:])
 
     def _listed(self, name: str) -> dict[str, Any]:
         data = self.hub.files[name]

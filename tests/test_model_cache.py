@@ -12,6 +12,9 @@ import torch
 
 from defect import catalogue, load
 from defect.model_cache import ModelCache, held_bytes
+from defect.networks import DETECTORS, MEMORY
+from defect.taught import load_extractor
+from defect.weights import read_index
 
 
 class Model:
@@ -87,6 +90,19 @@ def test_the_catalogue_s_models_weigh_what_they_hold() -> None:
     catalogue._MODELS.clear()
     catalogue.inspector("cae", "rendered_cap")
     assert catalogue._MODELS.held == cae
+
+
+def test_all_bundled_models_fit_together() -> None:
+    """Otherwise visitors who take turns would have a model loaded for every photo."""
+    entries = [entry for entry in read_index() if entry.model in DETECTORS]
+    first = {entry.model: entry.category for entry in reversed(entries)}
+    extractor = held_bytes(load_extractor()[0])
+    sizes = {
+        model: held_bytes(load(model, category)) - extractor * (model == MEMORY)  # type: ignore[call-overload]
+        for model, category in first.items()
+    }
+    together = extractor + sum(sizes[entry.model] for entry in entries)
+    assert together + held_bytes(load("cnn")) < catalogue.MODEL_BYTES
 
 
 def test_what_two_models_share_counts_once() -> None:

@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from defect import product
+from defect.model_cache import held_bytes
 from defect.product import MOST_PHOTOS, Product, load_product, one_in, teach_product
 from defect.training.odd import odd_photos
 from defect.ui import product_words as words
 from defect.ui.product_kept import PRODUCTS, SECONDS, Products
-from defect.ui.product_tab import inspect_many, inspect_taught
+from defect.ui.product_tab import _LOOKS, inspect_many, inspect_taught
 from defect.weights import WeightsError
 from tests.memory_photos import good_photos, write_extractor
 
@@ -118,6 +119,19 @@ def test_a_detector_is_nobody_else_s_and_goes_in_time(taught: Product) -> None:
     assert [kept.get(key) is not None for key in keys] == [False, True, True]
     kept.forget(keys[1])
     assert kept.get(keys[1]) is None
+
+
+def test_detectors_and_looks_go_by_their_bytes(taught: Product, paths: list[str]) -> None:
+    size = held_bytes(taught.inspector.memory) + len(taught.file)
+    kept = Products(24, budget=2.5 * size)
+    keys = [kept.put(taught, "me") for _ in range(3)]
+    assert [kept.get(key) is not None for key in keys] == [False, True, True]
+    look = taught.inspector(paths[0])
+    large = replace(look, photo=np.zeros((1024, 1024, 3), np.uint8))
+    looks = [_LOOKS.put(large) for _ in range(40)]
+    remembered = sum(_LOOKS.get(key) is not None for key in looks)
+    assert 10 < remembered <= 64e6 / held_bytes(large) < 40
+    assert _LOOKS.get(looks[-1]) is large
 
 
 def test_many_photos_by_key(taught: Product, paths: list[str]) -> None:

@@ -13,8 +13,9 @@ from scipy.stats import norm
 from torch import Tensor
 
 from defect import scoring
+from defect.model_cache import held_bytes
 from defect.networks import CAE, build_autoencoder
-from defect.packing import as_stored
+from defect.packing import SCALE_SUFFIX, Packed, as_stored, pack
 from defect.scoring import Calibration, Look, restore_calibration
 from defect.training.calibration import fit_calibration
 
@@ -190,7 +191,7 @@ def test_limits_come_from_the_held_out_photos(network: CAE, calibration: Calibra
 
 def test_round_trip(calibration: Calibration) -> None:
     back = restore_calibration(calibration.tensors(), calibration.numbers())
-    assert calibration.whitening.triu(1).abs().max() == 0
+    assert calibration.triangles().triu(1).abs().max() == 0
     for field in fields(Calibration):
         before, after = getattr(calibration, field.name), getattr(back, field.name)
         same = torch.equal(before, after) if isinstance(before, Tensor) else before == after
@@ -201,6 +202,20 @@ def test_a_file_keeps_the_maps(calibration: Calibration, seen: Look) -> None:
     stored = restore_calibration(as_stored(calibration.tensors()), calibration.numbers())
     before, after = (scoring.anomaly_maps(c, seen) for c in (calibration, stored))
     assert_allclose(after, before, rtol=1e-3, atol=1e-3)
+
+
+def test_triangles_kept_as_in_the_file_give_the_same_maps(
+    calibration: Calibration, seen: Look
+) -> None:
+    tensors = calibration.tensors()
+    stored = pack("w", tensors["whitening"])
+    packed = Packed(stored["w"], stored[f"w{SCALE_SUFFIX}"])
+    plain = restore_calibration(as_stored(tensors), calibration.numbers())
+    small = restore_calibration(as_stored(tensors), calibration.numbers(), packed)
+    assert held_bytes(small) < held_bytes(plain) / 2
+    assert torch.equal(small.triangles(), plain.triangles())
+    assert torch.equal(*(scoring.anomaly_maps(c, seen) for c in (plain, small)))
+    assert torch.equal(small.tensors()["whitening"], plain.tensors()["whitening"])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import platform
 import re
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -22,8 +25,8 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from defect.ui.kept import Kept
-from defect.ui.server import BUSY, MAX_WAITING, queued
-from tests.conftest import EXAMPLES
+from defect.ui.server import BUSY, MAX_WAITING, launch_options, queued
+from tests.conftest import EXAMPLES, ROOT
 
 CAP = EXAMPLES / "rendered_cap"
 
@@ -145,6 +148,21 @@ def test_a_session_holds_no_copy_of_the_app() -> None:
         assert session[box._id] is box
         session[remembered._id] = 4
         assert (session[remembered._id], remembered.value) == (4, 3)
+
+
+def test_threads_share_one_heap_where_the_library_is_glibc() -> None:
+    code = "from defect.serving import settle_memory; print(settle_memory())"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert told.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
+
+
+def test_the_page_is_not_rendered_by_node_whatever_the_host_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GRADIO_SSR_MODE", "true")
+    with gr.Blocks() as demo:
+        pass
+    assert demo._resolve_ssr_mode(launch_options()["ssr_mode"]) is False
 
 
 def test_a_full_queue_says_so_kindly() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 
 from defect import catalogue, hub, sources, weights
 from defect.sources import NotHereYet
-from defect.ui import picker
+from defect.ui import answers, picker, viewer
+from defect.ui.endpoints import models
 from defect.weights import NotAvailable, Training, WeightsError
 from tests.hub_server import REPO, REVISION, HubServer
 
@@ -165,6 +167,38 @@ def test_the_app_goes_on_without_a_file_that_is_slow(
         catalogue.inspector("vae", "cable")
     assert not catalogue._MODELS._loading.locked()
     hub_server.fault = "stopped"
+
+
+def test_a_photo_that_came_too_early_waits_for_its_weights(
+    app: None, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "APP_WAIT", 0.2)
+    monkeypatch.setattr(picker, "_TICK", 0.05)
+    hub_server.fault = "held"
+    given = viewer.look("photo.jpg", "vae", "cable")
+    assert given["awaited"] and given["kind"] == "problem"
+    assert "VAE for cable is being fetched" in given["text"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(picker.wait_for, "token", "vae", "cable")
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        hub_server.fault = ""
+        assert waiting.result(10) == "token"
+    assert sources.start(weights.WEIGHTS_FOLDER, "vae", "cable") is None
+    given = viewer.look("photo.jpg", "vae", "cable")  # nothing to wait for any more
+    assert "awaited" not in given
+
+
+def test_models_lists_what_is_only_on_the_hub(app: None, hub_server: HubServer) -> None:
+    def listed() -> dict[str, str]:
+        return {row["file"]: row["where"] for row in models()}
+
+    assert listed() == {HERE: "bundled", THERE: "hub"}
+    assert not hub_server.asked
+    sources.read(catalogue.WEIGHTS_FOLDER, "vae", "cable")
+    assert listed() == {HERE: "bundled", THERE: "hub cache"}
+    for row in models():
+        assert row.keys() == {field.name for field in fields(answers.Model)}
 
 
 def test_a_file_on_the_hub_tells_its_figures_before_it_is_fetched(

@@ -12,6 +12,7 @@ from defect import regions
 from defect.classifier import Classification
 from defect.inspector import Inspection
 from defect.report import DEFECTIVE, NOT_READ, Row, describe
+from defect.sources import Kind
 
 Multiple = Annotated[float, Field(description="in multiples of the normal limit")]
 Share = Annotated[float, Field(description="0 to 1")]
@@ -113,6 +114,9 @@ class Model:
     sha256: str
     size: Annotated[int, Field(description="bytes")]
     expects: Annotated[str, Field(description="what a photo should show")]
+    where: Annotated[
+        Kind, Field(description="hub: fetched when first asked for; hub cache: fetched already")
+    ]
 
 
 @dataclass(frozen=True)

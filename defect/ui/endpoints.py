@@ -121,14 +121,19 @@ def predict_batch(
 
 
 def models() -> list[dict[str, Any]]:
-    """Lists every trained model: its category, file, checksum, and what photo it expects."""
+    """Lists every trained model: its category, file, checksum, what photo it expects, and whether
+    it is bundled, or on the Hub and fetched when it is first asked for."""
+    try:
+        entries = catalogue.entries()
+    except WeightsError as error:
+        raise gr.Error(str(error)) from error
     rows = []
-    for entry in _index():
+    for entry, where in entries:
         if entry.model not in (*DETECTORS, "cnn"):
             continue  # a part of other models, which takes no photos itself
         category = catalogue.categories().get(entry.category)
         expects = category.expects if category else "a close-up of a hot-rolled steel surface"
-        rows.append({**dataclasses.asdict(entry), "expects": expects})
+        rows.append({**dataclasses.asdict(entry), "expects": expects, "where": where})
     return rows
 
 

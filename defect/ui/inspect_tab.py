@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import gradio as gr
@@ -12,16 +13,27 @@ from defect.ui import viewer, words
 from defect.ui.links import read_link
 from defect.ui.page import drawn
 from defect.ui.photo_input import photo_input
-from defect.ui.picker import example_gallery, gallery_items, model_choice, model_of, picker
+from defect.ui.picker import (
+    example_gallery,
+    gallery_items,
+    model_choice,
+    model_of,
+    picker,
+    wait_for,
+)
 from defect.ui.spoken import Spoken
 from defect.ui.texts import in_english, label, retell
 from defect.weights import WeightsError
+
+Awaited = tuple[str, str, str]
+"""A look that waits for weights: a token of its own, model and category."""
 
 
 def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
     """Builds the tab inside the caller's `gr.Tab`; a link's state is opened when `demo` loads."""
     first = catalogue.default_category()
     current = gr.State(first.name)
+    awaited, arrived = gr.State(None), gr.State(None)
     with gr.Row(elem_id="inspect-row"):
         with gr.Column(scale=5, min_width=300):
             category, model, spoken = picker(first)
@@ -47,21 +59,35 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
             given = viewer.nothing(model, catalogue.categories()[category])
         else:
             given = viewer.look(path, model, category)
-        return given, {}, gr.Button(interactive=given["kind"] == "look"), _origin(model, category)
+        # A new value each time: its change is what starts `wait`.
+        turn = (secrets.token_hex(6), model, category) if given.pop("awaited", False) else None
+        button = gr.Button(interactive=given["kind"] == "look")
+        return given, {}, button, _origin(model, category), turn
+
+    def wait(turn: Awaited | None) -> str | None:
+        return None if turn is None else wait_for(*turn)
+
+    def look_again(
+        came: str | None, turn: Awaited | None, path: str | None, model: str, category: str
+    ) -> tuple[Any, ...]:
+        """The look that had to wait, unless the visitor went on to something else."""
+        if path is None or turn is None or turn != (came, model, category):
+            return (gr.skip(),) * 5
+        return look(path, model, category)
 
     def change_model(path: str | None, model: str, category: str) -> tuple[Any, ...]:
         if path is not None:
             return look(path, model, category)
         # Gradio may send this late, when an example is on its way already.
         known = viewer.known(model, catalogue.categories()[category])
-        return known, gr.skip(), gr.skip(), _origin(model, category)
+        return known, gr.skip(), gr.skip(), _origin(model, category), None
 
     def compare_all(path: str | None, category: str) -> dict[str, Any]:
         return {} if path is None else viewer.compared(path, catalogue.categories()[category])
 
     def choose_category(name: str, before: str, model: str, path: str | None) -> tuple[Any, ...]:
         if name == before:  # the Tab key passed by
-            return (*(gr.skip(),) * 3, path, *(gr.skip(),) * 4)
+            return (*(gr.skip(),) * 3, path, *(gr.skip(),) * 5)
         return name, *begin(catalogue.categories()[name], model)
 
     def begin(chosen: Category, wanted: str | None) -> tuple[Any, ...]:
@@ -89,7 +115,8 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
         tab = gr.Tabs(selected=link.tab) if link.tab else gr.skip()
         if link.category is None:
             expected, items, origin = greeting()
-            return tab, *(gr.skip(),) * 3, expected, items, None, *(gr.skip(),) * 3, origin
+            unchanged = (gr.skip(),) * 3
+            return tab, *unchanged, expected, items, None, *unchanged, origin, None
         name, radio = link.category.name, model_choice(link.category, link.model)
         started = begin(link.category, link.model)
         if link.example is None:
@@ -98,7 +125,7 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
         looked = look(path, model_of(link.category, link.model), name)
         return tab, name, name, radio, *started[:2], path, *looked
 
-    result = [shown, comparison, compare, origin]
+    result = [shown, comparison, compare, origin, awaited]
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     network: dict[str, Any] = {
         "api_visibility": "private",
@@ -124,6 +151,8 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
         [current, expects, examples, photo, *result],
         **quiet,
     )
+    awaited.change(wait, awaited, arrived, concurrency_limit=8, concurrency_id="fetch", **quiet)
+    arrived.change(look_again, [arrived, awaited, photo, model, category], result, **network)
     opened = [tabs, current, category, model, expects, examples, photo, *result]
     demo.load(open_link, None, opened, **network)
     return spoken

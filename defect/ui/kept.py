@@ -31,14 +31,14 @@ class Kept(Generic[Value]):
         self._most = most
         self._budget = budget
         self._weight = weight
-        self._values: OrderedDict[str, Value] = OrderedDict()
+        self._values: OrderedDict[str, tuple[Value, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, value: Value, key: str | None = None) -> str:
         """Keeps the value, in place of the key's old one if a key is given; returns its key."""
         key = key or secrets.token_urlsafe(16)
         with self._lock:
-            self._values[key] = value
+            self._values[key] = value, self._weight(value)
             self._values.move_to_end(key)
             while len(self._values) > 1 and self._is_full():
                 self._values.popitem(last=False)
@@ -50,8 +50,8 @@ class Kept(Generic[Value]):
             if key is None or key not in self._values:
                 return None
             self._values.move_to_end(key)
-            return self._values[key]
+            return self._values[key][0]
 
     def _is_full(self) -> bool:
-        weight = sum(self._weight(value) for value in self._values.values())
+        weight = sum(weight for _, weight in self._values.values())
         return len(self._values) > self._most or weight > self._budget

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html import escape
 
 import gradio as gr
@@ -122,6 +123,14 @@ def _fetching(model: str, category: str) -> Iterator[str]:
         yield _hint(retell(told.failure))
     else:
         yield _hint(say("fetched", model=name))
+
+
+def wait_for(token: str, model: str, category: str) -> str:
+    """Returns the token when the weights' download has ended, well or not."""
+    with suppress(WeightsError):  # which the next look tells
+        while (told := catalogue.fetch(model, category)) is not None and told.running:
+            time.sleep(_TICK)
+    return token
 
 
 def _bar(name: str, told: Progress) -> str:

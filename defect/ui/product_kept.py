@@ -13,10 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from defect.model_cache import held_bytes
 from defect.product import Product
 
 MOST = 24
-"""About 8 MB each."""
+BYTES = 150e6
+"""Of all together; one taught here takes 6 MB, a file from elsewhere may take more."""
 SECONDS = 3600.0
 GONE = (
     "That detector is no longer kept here (detectors go an hour after their last use). Teach it "
@@ -29,23 +31,31 @@ class _Held:
     product: Product
     session: str | None
     used: float
+    size: int
+    """Bytes; without the extractor, which all share."""
 
 
 class Products:
     """Detectors by key."""
 
-    def __init__(self, most: int = MOST, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most, self._clock = most, clock
+    def __init__(
+        self,
+        most: int = MOST,
+        clock: Callable[[], float] = time.monotonic,
+        budget: float = BYTES,
+    ) -> None:
+        self._most, self._clock, self._budget = most, clock, budget
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._lock = threading.Lock()
 
     def put(self, product: Product, session: str | None) -> str:
         """Keeps a detector for a session; returns its key."""
         key = secrets.token_urlsafe(16)
+        size = held_bytes(product.inspector.memory) + len(product.file)
         with self._lock:
             self._drop_old()
-            self._held[key] = _Held(product, session, self._clock())
-            while len(self._held) > self._most:
+            self._held[key] = _Held(product, session, self._clock(), size)
+            while len(self._held) > 1 and self._is_full():
                 self._held.popitem(last=False)
         return key
 
@@ -70,6 +80,10 @@ class Products:
         with self._lock:
             for key in [k for k, held in self._held.items() if held.session == session]:
                 del self._held[key]
+
+    def _is_full(self) -> bool:
+        size = sum(held.size for held in self._held.values())
+        return len(self._held) > self._most or size > self._budget
 
     def _drop_old(self) -> None:
         oldest = self._clock() - SECONDS

@@ -31,7 +31,7 @@ from defect.weights import WeightsError
 MOST_BATCH = 100
 TILE_SIDE = 256
 _LOOKS: Kept[Inspection] = Kept(64, budget=64e6, weight=held_bytes)
-"""Results the slider may still ask: about 4 MB each."""
+"""Results the slider may still ask: up to 3.4 MB each."""
 
 
 def product_tab(demo: gr.Blocks) -> Spoken:

@@ -15,8 +15,9 @@ from defect import catalogue
 from defect.catalogue import Category
 from defect.images import ImageError, prepare
 from defect.inspector import Inspection
+from defect.sources import NotHereYet
 from defect.threshold_cost import presets, stored_scores
-from defect.ui.texts import retell
+from defect.ui.texts import retell, say
 from defect.verdict import unfamiliar
 from defect.weights import WeightsError
 from defect.wire import jpeg, packed, steps, to_wire
@@ -39,9 +40,13 @@ def problem(text: str, model: str, category: str) -> dict[str, Any]:
 
 
 def look(path: str, model: str, category: str) -> dict[str, Any]:
-    """The viewer with a photo inspected, or with the reason why it was not."""
+    """The viewer with a photo inspected, or with the reason why it was not; `awaited` where that is
+    only that the weights are still being fetched."""
     try:
         inspection = catalogue.inspector(model, category)(path)
+    except NotHereYet:
+        name = say("model_of", model=model.upper(), category=category)
+        return problem(say("awaited", model=name), model, category) | {"awaited": True}
     except (ImageError, WeightsError) as error:
         return problem(str(error), model, category)
     wired = to_wire(inspection)

@@ -16,7 +16,7 @@ ENGLISH = {
 | `/teach`, `/load_taught` | good photos; a detector's file | a detector's key, what it learnt |
 | `/inspect_taught` | photo, a detector's key, threshold | verdict, score, overlay, mask |
 | `/recognise` | photo | which product it looks like |
-| `/models` | | every model: category, checksum, what photo it expects |
+| `/models` | | every model: category, checksum, photo expected, bundled or on the Hub |
 | `/health` | | whether the app answers, and its version |
 """,
     "api_example": "{language} example",
@@ -40,7 +40,7 @@ CHINESE = {
 | `/teach`、`/load_taught` | 良品照片；检测器文件 | 检测器的密钥、学到的内容 |
 | `/inspect_taught` | 照片、检测器的密钥、阈值 | 判定、得分、叠加图、掩膜 |
 | `/recognise` | 照片 | 最像哪种产品 |
-| `/models` | | 所有模型：类别、校验和、需要什么照片 |
+| `/models` | | 所有模型：类别、校验和、需要什么照片、随附还是在 Hub 上 |
 | `/health` | | 应用是否响应，以及其版本 |
 """,
     "api_example": "{language} 示例",

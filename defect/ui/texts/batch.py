@@ -61,8 +61,9 @@ ENGLISH = {
     "place_nowhere": "No weights here: {models}.",
     "model_of": "{model} for {category}",
     "fetching": "Fetching {model}: {received} of {size}",
-    "fetched": "{model} was fetched from the Hub and checked. A photo that was not inspected "
-    "meanwhile: add it again.",
+    "fetched": "{model} was fetched from the Hub and checked.",
+    "awaited": "{model} is being fetched from the Hub. The photo is inspected by itself as soon as "
+    "it is here.",
     "expects": "**{category}** expects {what}.",
     "expects_rendered": " It is rendered by this project, not photographed: click an example.",
     "expects_upload": " There is no example to click: its data set may not be passed on. Upload "
@@ -136,7 +137,8 @@ CHINESE = {
     "place_nowhere": "此处没有权重：{models}。",
     "model_of": "{category} 的 {model}",
     "fetching": "正在下载 {model}：{received} / {size}",
-    "fetched": "{model} 已从 Hub 下载并通过校验。期间未能检测的照片请重新添加。",
+    "fetched": "{model} 已从 Hub 下载并通过校验。",
+    "awaited": "正在从 Hub 下载 {model}。下载完成后会自动检测这张照片。",
     "expects": "**{category}** 需要的照片：{what}。",
     "expects_rendered": "该类别由本项目渲染，并非实拍：请点击一个示例。",
     "expects_upload": "没有可点击的示例：其数据集不允许再分发。请上传您自己的照片。",
