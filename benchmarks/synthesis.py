@@ -2,7 +2,7 @@
 photos of one product (DRAEM, Zavrtanik et al. 2021; NSA, Schlüter et al. 2022; no pretrained net),
 measured on the test photos beside the memory. It is not a model of the app: README says why.
 
-Run it: python -m benchmarks.synthesis --data DIR [--categories grid capsule] [--minutes 6]
+Run it: python -m benchmarks.synthesis --data DIR [--categories grid capsule] [--minutes 7]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from benchmarks.teaching import STEP, Test, auroc, load_test
 from defect.memory import relight
 from defect.results.averages import MASKED
-from defect.scoring import blur, scores, to_tensor
+from defect.scoring import SMOOTHING, blur, scores, to_tensor
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
 from defect.training.corruption import paste_defects
 from defect.training.encoder import vary
@@ -31,7 +31,6 @@ BATCH = 8
 SPOILED_SHARE = 0.7
 GENTLY = 0.15
 """Part of the photos also turned and relit: the others stay as they were taken."""
-SMOOTHING = 4.0
 
 
 class UNet(nn.Module):
@@ -71,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Tries a U-Net taught on pasted defects.")
     parser.add_argument("--data", type=Path, required=True, help="categories in MVTec AD layout")
     parser.add_argument("--categories", nargs="+", default=list(MASKED))
-    parser.add_argument("--minutes", type=float, default=6, help="of training a category")
+    parser.add_argument("--minutes", type=float, default=7, help="of training a category")
     options = parser.parse_args()
     for name in options.categories:
         test = load_test(options.data, name, 1)

@@ -13,8 +13,8 @@ LOOKS_AT_ONCE = 2
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 """As glibc's malloc.h numbers them."""
 _OWN_PAGES = 4_000_000
-"""Bytes from which a block has pages of its own, given back when it is freed: more than what a
-photo asks for again and again, less than a file of weights."""
+"""Bytes from which a block has pages of its own, given back when it is freed; from 1 MB on, memory
+grew no less."""
 
 
 def settle_threads() -> int:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,18 +65,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`python app.py` as a visitor starts it, on a free port; stopped at the end."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("app") / "log.txt"
+@contextmanager
+def running_app(root: Path, folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
+    """The URL of a checkout's `python app.py` on a free port; what it writes lands in `folder`."""
+    port, log = free_port(), folder / "log.txt"
     environment = os.environ | {
         "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(log.parent / "gradio"),
+        "GRADIO_TEMP_DIR": str(folder / "gradio"),
+        **settings,
     }
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+            [sys.executable, "app.py"], cwd=root, env=environment, stdout=output, stderr=output
         )
         try:
             wait_for(f"http://127.0.0.1:{port}/", process, log)
@@ -83,6 +84,13 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`python app.py` as a visitor starts it; stopped at the end."""
+    with running_app(ROOT, tmp_path_factory.mktemp("app"), {}) as url:
+        yield url
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -55,11 +55,12 @@ def test_scores_maps_and_verdicts_are_the_library_s(
         assert (score[0] >= 1) == expected.defective, name
 
 
-@pytest.mark.parametrize("category", ["rendered_cap", "rendered_brushed"])
+@pytest.mark.parametrize("category", ["rendered_cap", "screw"])
 def test_a_memory_is_exported_with_its_extractor(tmp_path: Path, category: str) -> None:
-    """The brushed memory has a bank, the cap's is places alone."""
+    """The cap's memory goes by places alone, the screw's also by its bank."""
     session = _session(tmp_path, "memory", category)
     inspect = load("memory", category)
+    assert (inspect.memory.place_share == 1) == (category == "rendered_cap")
     for name, pixels in _photos().items():
         score, anomaly_map = session.run(None, {"photo": pixels[None]})
         expected = inspect(pixels)

@@ -105,14 +105,14 @@ def teach(
 
     place = _Places(own, jittered, copied)
     bank, owners = _patches(own, jittered, copied, draw)
-    stored = as_stored({"mean": place.mean, "bank": bank})
+    bank = as_stored({"": bank})[""]
 
     judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
     if n < _FEW:
         judged.append((jittered, copied))
     judged.append((spoiled, planted))
     placed = place.distances(judged)
-    banked = [_bank(stored["bank"], owners, items, owner) for items, owner in judged]
+    banked = [_bank(bank, owners, items, owner) for items, owner in judged]
     good = torch.cat(placed[:-1]), torch.cat(banked[:-1])
     bad = placed[-1], banked[-1]
 
@@ -126,9 +126,9 @@ def teach(
     memory = Memory(
         centre=centre,
         projection=projection,
-        place_mean=stored["mean"],
+        place_mean=place.mean,
         whitening=place.whitening,
-        bank=stored["bank"],
+        bank=bank,
         light=round(light, 4),
         place_limit=limits[0],
         bank_limit=limits[1],

@@ -18,7 +18,7 @@ from defect.product import Product
 
 MOST = 24
 BYTES = 150e6
-"""Of all together; one taught here takes 6 MB, a file from elsewhere may take more."""
+"""Of all together; one taught here takes 5 MB, a file from elsewhere may take more."""
 SECONDS = 3600.0
 GONE = (
     "That detector is no longer kept here (detectors go an hour after their last use). Teach it "

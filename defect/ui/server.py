@@ -67,6 +67,6 @@ def launch_options() -> dict[str, Any]:
         "allowed_paths": [str(EXAMPLES_FOLDER)],
         "footer_links": ["api", "settings"],
         "mcp_server": find_spec("mcp") is not None,
-        # Rendered by Node first, a link clicked after a reload opened no photo; Spaces ask for it.
+        # Rendered by Node first, a link clicked after a reload opened no photo, seen once.
         "ssr_mode": False,
     }

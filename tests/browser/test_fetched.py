@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from defect import weights
 from tests.browser.steps import look_at, pick_example
-from tests.conftest import ROOT, free_port, wait_for
+from tests.conftest import ROOT, running_app
 from tests.hub_server import REPO, REVISION, HubServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -39,26 +36,15 @@ def url(tmp_path: Path, hub_server: HubServer) -> Iterator[str]:
     (copy / "weights/unbundled.json").write_text(json.dumps(unbundled))
     hub_server.files[THERE] = (ROOT / "weights" / THERE).read_bytes()
     hub_server.fault = "held"
-    port, log = free_port(), tmp_path / "log.txt"
-    environment = os.environ | {
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(tmp_path / "gradio"),
+    settings = {
         "HF_ENDPOINT": hub_server.url,
         "HF_HOME": str(tmp_path / "home"),
         "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DOWNLOAD_TIMEOUT": "120",
     }
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=copy, env=environment, stdout=output, stderr=output
-        )
-    try:
-        wait_for(f"http://127.0.0.1:{port}/", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with running_app(copy, tmp_path, settings) as address:
+        yield address
 
 
 def test_the_verdict_comes_by_itself(browser: Browser, url: str, hub_server: HubServer) -> None:
