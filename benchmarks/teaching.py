@@ -1,5 +1,5 @@
 """The memory of normal against its floors: by number of photos, its promises, its odd-photo check
-and its speed. Nothing is chosen here; test labels only count.
+and its speed. Nothing is chosen here; test labels only count. `DEFECT_BACKBONE` is heeded.
 
 Run it: python -m benchmarks.teaching --data DIR [--counts 1 5 10 20 all] [--draws 5] [--odd 50]
 """
@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.stats import rankdata
+from torch import nn
 
 from defect import memory as normal
 from defect.datasets import mvtec
 from defect.datasets.samples import Sample, load_images, load_masks
-from defect.extractor import Extractor
 from defect.networks import build_autoencoder
 from defect.results.averages import MASKED
 from defect.scoring import scores, to_tensor
-from defect.taught import load_extractor
+from defect.taught import teaching_extractor
 from defect.training.odd import odd_photos
 from defect.training.teach import Taught, teach
 from defect.weights import WEIGHTS_FOLDER
@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="take every so many-th test photo")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    extractor, sha256 = load_extractor(options.weights)
+    extractor, sha256, backbone = teaching_extractor(options.weights)
+    if backbone:
+        print(f"through {backbone}", flush=True)
     found = []
     for name in options.categories:
         test = load_test(options.data, name, options.step)
@@ -95,7 +97,7 @@ def load_test(data: Path, name: str, step: int) -> Test:
     )
 
 
-def _once(extractor: Extractor, sha256: str, test: Test, count: str, draw: int) -> dict[str, float]:
+def _once(extractor: nn.Module, sha256: str, test: Test, count: str, draw: int) -> dict[str, float]:
     chosen: np.ndarray = np.arange(len(test.train))
     if count != "all":
         chosen = np.random.default_rng(draw).permutation(len(test.train))[: int(count)]
@@ -114,7 +116,7 @@ def _once(extractor: Extractor, sha256: str, test: Test, count: str, draw: int) 
     }
 
 
-def _odd(extractor: Extractor, test: Test, draws: int) -> dict[str, float]:
+def _odd(extractor: nn.Module, test: Test, draws: int) -> dict[str, float]:
     """One defective photo among twenty: how often it is named, and how often a good one is."""
     caught, wrong = 0, 0
     bad = test.photos[test.defective]
@@ -130,7 +132,7 @@ def _odd(extractor: Extractor, test: Test, draws: int) -> dict[str, float]:
 
 
 @torch.inference_mode()
-def _maps(extractor: Extractor, taught: Taught, photos: np.ndarray) -> torch.Tensor:
+def _maps(extractor: nn.Module, taught: Taught, photos: np.ndarray) -> torch.Tensor:
     parts = []
     for start in range(0, len(photos), BATCH):
         pixels = to_tensor(photos[start : start + BATCH])
@@ -148,7 +150,7 @@ def auroc(values: np.ndarray, positive: np.ndarray) -> float:
 
 
 @torch.inference_mode()
-def speed(extractor: Extractor) -> dict[str, float]:
+def speed(extractor: nn.Module) -> dict[str, float]:
     """CPU seconds, as multiples: an inspection in CAE forwards, teaching in extractor passes."""
     network = build_autoencoder("cae").eval()
     photos = np.random.default_rng(0).integers(0, 255, (20, 256, 256, 3), np.uint8)

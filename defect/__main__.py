@@ -6,7 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from defect.commands import add_engine, add_export, add_publish, inspect_with_ray, paths_only, place
+from defect.commands import (
+    TAUGHT,
+    add_engine,
+    add_export,
+    add_publish,
+    add_teach,
+    detector,
+    inspect_with_ray,
+    paths_only,
+    place,
+)
 from defect.commands_training import AUTOENCODERS, DETECTORS, add_training, add_weights
 from defect.datasets.samples import DataError
 from defect.weights import WeightsError
@@ -35,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     add_training(commands)
 
     inspect = commands.add_parser("inspect", help="inspect photos; exit 3 if one is defective")
-    inspect.add_argument("model", choices=DETECTORS)
-    inspect.add_argument("category")
+    inspect.add_argument("model", choices=[*DETECTORS, TAUGHT])
+    inspect.add_argument("category", help="with taught: the file `teach` wrote")
     inspect.add_argument(
         "photos", nargs="+", type=place, metavar="PHOTO", help="files, folders or ZIP archives"
     )
@@ -74,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_publish(commands)
     add_export(commands)
+    add_teach(commands)
 
     synthesize = commands.add_parser("synthesize", help="render the project's own data sets")
     synthesize.add_argument("folder", type=Path)
@@ -89,7 +100,6 @@ def _inspect(options: argparse.Namespace) -> int:
         return inspect_with_ray(options)
     from contextlib import nullcontext
 
-    from defect import load
     from defect.batch import Unread, look_through
     from defect.given import photos_of
     from defect.inspector import check_limit
@@ -102,13 +112,14 @@ def _inspect(options: argparse.Namespace) -> int:
         print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
     if not photos:
         raise DataError("There are no photos in the folder given.")
-    inspect = load(options.model, options.category, folder=options.weights)
-    about = About(options.model, options.category, options.threshold, inspect.source)
+    inspect = detector(options.model, options.category, options.weights)
+    model, category = inspect.metadata.model, inspect.metadata.category
+    about = About(model, category, options.threshold, inspect.source)
     verdicts = set()
     with ReportWriter(options.out, about) if options.out else nullcontext() as report:
         for given, result in look_through(inspect, photos):
             if isinstance(result, Unread):
-                row = row_of_error(given.name, result.error, options.model, options.category)
+                row = row_of_error(given.name, result.error, model, category)
                 entry = Entry(row, given.name)
                 print(f"{given.name}: not read. {result.error}")
                 verdicts.add(NOT_READ)

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 from defect.weights import WEIGHTS_FOLDER
 
 if TYPE_CHECKING:
+    from defect.inspector import Inspector
+    from defect.taught import MemoryInspector
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+TAUGHT = "taught"
+"""In place of a model's name: a detector of one's own, by its file."""
 
 
 def add_publish(commands: Commands) -> None:
@@ -24,6 +30,22 @@ def add_publish(commands: Commands) -> None:
         "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
     )
     parser.set_defaults(run=_publish)
+
+
+def add_teach(commands: Commands) -> None:
+    """Adds `teach`."""
+    parser = commands.add_parser(
+        "teach", help="a detector for your own part, from good photos of it alone"
+    )
+    parser.add_argument(
+        "photos", nargs="+", type=place, metavar="PHOTO", help="good ones: files, folders, ZIPs"
+    )
+    parser.add_argument("--name", default="my part", help="of the part; default: my part")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: NAME.safetensors")
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
+    )
+    parser.set_defaults(run=_teach)
 
 
 def add_export(commands: Commands) -> None:
@@ -64,6 +86,21 @@ def add_engine(inspect: argparse.ArgumentParser) -> None:
     inspect.add_argument("--workers", type=int, metavar="N", help="of ray; default: one a core")
 
 
+def detector(model: str, category: str, weights: Path) -> Inspector | MemoryInspector:
+    """What `inspect` looks through: of `TAUGHT`, `category` is the detector's file.
+
+    Raises:
+        WeightsError: there is none, or it must not be used.
+    """
+    if model == TAUGHT:
+        from defect.product import load_product
+
+        return load_product(category, weights).inspector
+    from defect import load
+
+    return load(model, category, folder=weights)  # type: ignore[call-overload]
+
+
 def inspect_with_ray(options: argparse.Namespace) -> int:
     """`inspect --engine ray`; the exit status is the single process's."""
     from defect.datasets.samples import DataError
@@ -72,6 +109,8 @@ def inspect_with_ray(options: argparse.Namespace) -> int:
     from defect.report import DEFECTIVE, NOT_READ
 
     require_ray()
+    if options.model == TAUGHT:
+        raise ValueError("Ray's workers load no taught detector. Leave out `--engine ray`.")
     if options.out is None:
         raise ValueError("Ray writes its parts and the report into a folder: give --out DIR.")
     photos, skipped = find(options.photos)
@@ -96,6 +135,29 @@ def inspect_with_ray(options: argparse.Namespace) -> int:
             verdicts = dict(state)
     print(", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items())) + ".")
     return 3 if DEFECTIVE in verdicts else 1 if NOT_READ in verdicts else 0
+
+
+def _teach(options: argparse.Namespace) -> int:
+    from defect.given import photos_of
+    from defect.product import one_in, teach_product
+
+    photos, skipped = photos_of(paths_only(options.photos))
+    if skipped:
+        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
+    product = teach_product(photos, options.name, folder=options.weights)
+    path = options.out or Path(f"{product.name}.safetensors")
+    path.write_bytes(product.file)
+    count = product.photos
+    print(
+        f"{path}: taught in {product.seconds:.0f} s from {count} "
+        f"{'photo' if count == 1 else 'photos'}; expect about 1 false alarm in {one_in(count)}."
+    )
+    for note in product.notes:
+        print(note)
+    for odd in product.odd:
+        print(f"Please check {product.names[odd.index]}: it {odd.reason}")
+    print(f"Inspect with it: python -m defect inspect taught {path} PHOTOS")
+    return 0
 
 
 def _export(options: argparse.Namespace) -> int:

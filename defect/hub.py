@@ -7,6 +7,7 @@ go on without it; its bytes are compared with a checksum known beforehand. There
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from contextlib import suppress
@@ -20,7 +21,8 @@ RETRY_AFTER = 20.0
 """Seconds a failure is repeated from memory before the Hub is asked again."""
 LONGEST = 900.0
 """Seconds after which a download that only drips is given up."""
-MAX_FILE_BYTES = 200 * 1024**2
+MAX_FILE_BYTES = 300 * 1024**2
+_COMMIT, _SHA256 = re.compile("[0-9a-f]{40}$"), re.compile("[0-9a-f]{64}$")
 _STEP = 128 * 1024
 """Bytes from one look at a download to the next."""
 
@@ -41,6 +43,8 @@ class Pin:
     """`owner/name`."""
     revision: str
     """The commit's 40 hexadecimal digits."""
+    named: str = "weights/index.json"
+    """Where somebody named it, for messages."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,39 @@ def cached_path(pin: Pin, wanted: Wanted) -> Path | None:
         if Path(found).stat().st_size == wanted.size <= MAX_FILE_BYTES:
             return Path(found)
     return None
+
+
+def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
+    """A file nobody listed here: the Hub says its commit, checksum and size.
+
+    At a commit whose file is cached no request is made.
+
+    Args:
+        revision: a commit, a branch or a tag.
+        named: where the repository was named, for messages.
+
+    Raises:
+        HubError: the Hub cannot be asked or has no such file; the text says why.
+    """
+    from httpx2 import HTTPError, InvalidURL
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError
+
+    pin, unknown = Pin(repo, revision, named), Wanted(file, "", 0)
+    held = try_to_load_from_cache(repo, file, revision=revision)
+    if isinstance(held, str) and _COMMIT.match(revision):
+        # The cache calls a file by its checksum.
+        blob = Path(held).resolve()
+        if _SHA256.match(blob.name):
+            return pin, Wanted(file, blob.name, blob.stat().st_size)
+    try:
+        told = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
+    except (HTTPError, InvalidURL, OSError, ValueError, RuntimeError, EntryNotFoundError) as error:
+        raise HubError(_told(error, pin, unknown)) from error
+    commit, sha256, size = told.commit_hash or "", told.etag or "", told.size or 0
+    if not (_COMMIT.match(commit) and _SHA256.match(sha256) and size):
+        raise HubError(f"{_name(pin, unknown)} has no checksum there. Name another repository.")
+    return Pin(repo, commit, named), Wanted(file, sha256, size)
 
 
 def fetch(pin: Pin, wanted: Wanted, wait: float | None = None) -> bytes:
@@ -264,7 +301,9 @@ def _told(error: BaseException, pin: Pin, wanted: Wanted) -> str:
 
     if isinstance(error, HubError):
         return str(error)
-    name, at = _name(pin, wanted), pin.revision[:8]
+    name, at = _name(pin, wanted), pin.revision
+    if _COMMIT.match(at):
+        at = f"{at[:8]}…"
     if isinstance(error.__cause__, errors.FileMetadataError):
         error = error.__cause__
     if isinstance(error, errors.OfflineModeIsEnabled):
@@ -272,14 +311,14 @@ def _told(error: BaseException, pin: Pin, wanted: Wanted) -> str:
     if isinstance(error, errors.GatedRepoError):
         return f"{pin.repo} on the Hub is gated. Accept its terms there and set HF_TOKEN."
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"{pin.repo} on the Hub has no revision {at}…. Check weights/index.json."
+        return f"{pin.repo} on the Hub has no revision {at}. Check {pin.named}."
     if isinstance(error, errors.RepositoryNotFoundError):
         return (
             f"There is no {pin.repo} on the Hub, or it is private. Check the name in "
-            f"weights/index.json, or set HF_TOKEN to a token that may read it."
+            f"{pin.named}, or set HF_TOKEN to a token that may read it."
         )
     if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, FileNotFoundError):
-        return f"{pin.repo} on the Hub has no {wanted.file} at revision {at}…. Publish it again."
+        return f"{pin.repo} on the Hub has no {wanted.file} at revision {at}. Check {pin.named}."
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code
         if status in (401, 403):
@@ -300,7 +339,7 @@ def _told(error: BaseException, pin: Pin, wanted: Wanted) -> str:
 
 def _wrong(name: str, wanted: Wanted, found: str) -> str:
     return (
-        f"{name} does not have the checksum listed in index.json (expected {wanted.sha256[:12]}…, "
+        f"{name} does not have the checksum listed (expected {wanted.sha256[:12]}…, "
         f"found {found[:12]}…). It is refused."
     )
 

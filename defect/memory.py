@@ -24,9 +24,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from defect.extractor import PLACES, Extractor
+from defect.extractor import PLACES
 from defect.scoring import (
     GAIN_RANGE,
     by_block,
@@ -149,7 +149,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def describe(extractor: Extractor, pixels: Tensor) -> Tensor:
+def describe(extractor: nn.Module, pixels: Tensor) -> Tensor:
     """N×3×256×256 in 0..1 → N×1024×C: what stands at each place and right around it."""
     fine, coarse = extractor(pixels)
     fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)

@@ -10,8 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from defect import weights
-from defect.images import ImageError, prepare
-from defect.taught import MAX_MEMORY_BYTES, MemoryInspector, from_bytes, load_extractor, plain_name
+from defect.given import Given
+from defect.images import ImageError
+from defect.taught import (
+    MAX_MEMORY_BYTES,
+    MemoryInspector,
+    from_bytes,
+    plain_name,
+    teaching_extractor,
+)
 from defect.training import memories
 from defect.training.odd import Odd, odd_photos
 from defect.training.teach import teach
@@ -53,39 +60,49 @@ def one_in(photos: int) -> int:
 
 
 def teach_product(
-    paths: Sequence[str],
+    photos: Sequence[str | Given],
     name: str,
     *,
     without: Sequence[str] = (),
     folder: Path = WEIGHTS_FOLDER,
+    wait: float | None = None,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Product:
     """Teaches a detector from photo files; what cannot be used is left out and told.
 
     Args:
+        photos: files, or what `given.photos_of` finds in folders and archives.
         name: of the product; made plain.
         without: names of photos to leave out, as `Product.names` has them.
         folder: where the extractor lies.
+        wait: seconds a backbone's download is waited for (`taught.teaching_extractor`).
         tell: called with (done, in all).
 
     Raises:
         ValueError: no photo, too many, or none that can be read; the text says so.
         WeightsError: there is no usable extractor.
     """
-    if not paths:
+    given = [one if isinstance(one, Given) else Given(Path(one), Path(one).name) for one in photos]
+    if not given:
         raise ValueError("There are no photos yet. Add 10 to 50 good ones and try again.")
-    if len(paths) > MOST_PHOTOS:
+    if len(given) > MOST_PHOTOS:
         raise ValueError(
-            f"{len(paths)} photos at once; at most {MOST_PHOTOS} are taken. Ten to fifty are "
+            f"{len(given)} photos at once; at most {MOST_PHOTOS} are taken. Ten to fifty are "
             f"usually enough: choose those that show how much good parts differ."
         )
-    extractor, sha256 = load_extractor(folder)
-    images, names, notes = _read(paths, without)
+    extractor, sha256, backbone = teaching_extractor(folder, wait)
+    images, names, notes = _read(given, without)
     taught = teach(extractor, images, sha256, tell=tell)
     if len(images) < FEW_PHOTOS:
         one = "One photo says" if len(images) == 1 else f"{len(images)} photos say"
         notes.append(f"{one} little about how good parts differ: expect misjudgements. Add more.")
-    metadata = memories.describe(taught, plain_name(name), "own photos", "the photos' own")
+    through = memories.OWN
+    if backbone:
+        through = f"the backbone {backbone}"
+        notes.append(f"Seen through {backbone}: only where that is chosen can the file be loaded.")
+    metadata = memories.describe(
+        taught, plain_name(name), "own photos", "the photos' own", through=through
+    )
     file = weights.to_bytes({}, taught.memory.tensors(), metadata)
     source = WeightsSource(
         "taught here",
@@ -105,6 +122,8 @@ def load_product(path: str, folder: Path = WEIGHTS_FOLDER) -> Product:
         WeightsError: it is not one, or must not be used.
     """
     file = Path(path)
+    if not file.is_file():
+        raise WeightsError(f'There is no file "{file.name}". Check the path.')
     if file.stat().st_size > MAX_MEMORY_BYTES:
         raise WeightsError(f'"{file.name}" is too large to be a taught detector.')
     data = file.read_bytes()
@@ -112,17 +131,17 @@ def load_product(path: str, folder: Path = WEIGHTS_FOLDER) -> Product:
 
 
 def _read(
-    paths: Sequence[str], without: Sequence[str]
+    given: Sequence[Given], without: Sequence[str]
 ) -> tuple[np.ndarray, tuple[str, ...], list[str]]:
     """(N×256×256×3, names, notes): each photo read once, copies and the unreadable left out."""
     seen: dict[bytes, str] = {}
     images, names, unread, copies = [], [], [], 0
     shapes = set()
-    for path in paths:
-        if Path(path).name in without:
+    for one in given:
+        if one.name in without:
             continue
         try:
-            photo = prepare(path)
+            photo = one.prepare()
         except ImageError as error:
             unread.append(str(error))
             continue

@@ -11,9 +11,11 @@ from typing import Any, overload
 
 import numpy as np
 import torch
+from torch import nn
 
+from defect import hub, sources, weights
 from defect import memory as normal
-from defect import sources, weights
+from defect.backbone import chosen, load_backbone
 from defect.batch import in_passes
 from defect.extractor import Extractor, fold
 from defect.images import Prepared, Source
@@ -34,13 +36,14 @@ EXTRACTOR = ("extractor", "shared")
 MAX_MEMORY_BYTES = 8 * 1024**2
 """A memory's file is 1.1 MB; a larger one is something else."""
 NOT_A_MEMORY = "is not a detector this app can load"
+ANOTHER = "it was taught through another feature extractor than the one here"
 
 
 class MemoryInspector:
     """Looks at photos through the extractor and compares them with a memory of normal."""
 
     def __init__(
-        self, extractor: Extractor, memory: Memory, metadata: Metadata, source: WeightsSource
+        self, extractor: nn.Module, memory: Memory, metadata: Metadata, source: WeightsSource
     ) -> None:
         self.extractor = extractor
         self.memory = memory
@@ -120,6 +123,24 @@ def _extractor(folder: Path, sha256: str) -> tuple[Extractor, str]:
     return fold(extractor), content.source.sha256
 
 
+def teaching_extractor(
+    folder: Path = WEIGHTS_FOLDER, wait: float | None = None
+) -> tuple[nn.Module, str, str]:
+    """What a new product is taught through, its SHA-256, and its name where it is a backbone.
+
+    Args:
+        wait: seconds until an error says how far a backbone's download is; None: until it is done.
+
+    Raises:
+        NotAvailable: the folder has no extractor, or the backbone is not here (yet).
+        WeightsError: it must not be used.
+    """
+    backbone = chosen()
+    if not backbone:
+        return *load_extractor(folder), ""
+    return *load_backbone(backbone, wait), backbone
+
+
 def load_memory(category: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector:
     """The memory of one category.
 
@@ -130,7 +151,9 @@ def load_memory(category: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector
     content = sources.read(folder, MEMORY, category)
     extractor, sha256 = load_extractor(folder)
     try:
-        memory = _memory_of(content, sha256)
+        memory = _memory_of(content)
+        if memory.extractor != sha256:
+            raise ValueError(ANOTHER)
     except ValueError as error:
         raise WeightsError(
             f"weights/{content.source.file} cannot be used: {error}. Teach it again."
@@ -150,13 +173,13 @@ def from_bytes(data: bytes, name: str, folder: Path = WEIGHTS_FOLDER) -> MemoryI
     """
     if len(data) > MAX_MEMORY_BYTES:
         raise WeightsError(f'"{name}" is {len(data) / 1e6:.0f} MB; a taught detector has under 2.')
-    extractor, sha256 = load_extractor(folder)
     source = WeightsSource("uploaded", name, hashlib.sha256(data).hexdigest(), len(data))
     try:
         content = weights.parse(data, source)
         if content.metadata.model != MEMORY:
             raise ValueError("it is of another model")
-        memory = _memory_of(content, sha256)
+        memory = _memory_of(content)
+        extractor = _extractor_of(memory, folder)
         metadata = replace(
             content.metadata,
             category=plain_name(str(content.metadata.category)),
@@ -176,11 +199,25 @@ def plain_name(text: str) -> str:
     return kept[:40].strip("_") or "product"
 
 
-def _memory_of(content: weights.Weights, extractor: str) -> Memory:
+def _memory_of(content: weights.Weights) -> Memory:
     """Raises ValueError with what is wrong."""
     if content.network:
         raise ValueError("it holds a network, and a memory has none")
-    memory = restore_memory(content.calibration, content.metadata.calibration)
-    if memory.extractor != extractor:
-        raise ValueError("it was taught through another feature extractor than the one here")
-    return memory
+    return restore_memory(content.calibration, content.metadata.calibration)
+
+
+def _extractor_of(memory: Memory, folder: Path) -> nn.Module:
+    """What a memory was taught through, of the folder's extractor and the backbone chosen here.
+
+    Raises:
+        ValueError: neither is it.
+        WeightsError: the one asked for must not be used.
+    """
+    extractor, sha256 = load_extractor(folder)
+    if memory.extractor == sha256:
+        return extractor
+    if backbone := chosen():
+        other, sha256 = load_backbone(backbone, hub.APP_WAIT)
+        if memory.extractor == sha256:
+            return other
+    raise ValueError(ANOTHER)

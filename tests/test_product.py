@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from defect import product
+from defect.__main__ import main
+from defect.given import Given
 from defect.model_cache import held_bytes
 from defect.product import MOST_PHOTOS, Product, load_product, one_in, teach_product
 from defect.training.odd import odd_photos
@@ -52,6 +54,24 @@ def test_what_slipped_in_is_named_and_what_is_useless_left_out(taught: Product) 
     assert "1 is a copy" in told and "part_notes.png" in told
     assert taught.name == "My__part_____x"
     assert len(taught.file) < 2_500_000
+
+
+def test_the_command_line_teaches_and_inspects(
+    folder: Path, paths: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, report = tmp_path / "part.safetensors", tmp_path / "report"
+    given = [path for path in paths if "part_9" not in path]
+    assert main(["teach", *given, "--out", str(file), "--weights", str(folder)]) == 0
+    told = capsys.readouterr().out
+    assert "from 9 photos; expect about 1 false alarm in" in told and "1 is a copy" in told
+    inspect = ["inspect", "taught", str(file), "--weights", str(folder)]
+    spoiled = next(path for path in paths if "part_9" in path)
+    assert main([*inspect, paths[0]]) == 0
+    assert main([*inspect, spoiled, "--out", str(report)]) == 3
+    assert "my_part" in (report / "report.csv").read_text()
+    assert main(["inspect", "taught", str(tmp_path / "none.safetensors"), spoiled]) == 1
+    told = capsys.readouterr().err
+    assert 'There is no file "none.safetensors"' in told and str(tmp_path) not in told
 
 
 def test_teaching_again_without_the_odd_one(
@@ -160,5 +180,5 @@ def test_names_from_outside_are_escaped(taught: Product) -> None:
 def test_memory_is_bounded_while_photos_are_read(tmp_path: Path) -> None:
     """Of each upload only the network's view is kept."""
     Image.new("RGB", (3000, 2000), "grey").save(tmp_path / "a.jpg")
-    images, names, _ = product._read([str(tmp_path / "a.jpg")] * 3, ())
+    images, names, _ = product._read([Given(tmp_path / "a.jpg", "a.jpg")] * 3, ())
     assert images.nbytes == 256 * 256 * 3 and names == ("a.jpg",)

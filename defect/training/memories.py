@@ -18,6 +18,8 @@ from defect.weights import IndexEntry, Metadata, Training, save
 TAUGHT = ("rendered by this project; the extractor, MVTec AD", mvtec.LICENCE)
 """A rendered category, seen through an extractor taught on photos with terms of their own."""
 
+OWN = "the feature extractor (extractor/shared)"
+
 
 def teach_and_save(
     category: str, data: Path, weights: Path, seed: int = 0, images: np.ndarray | None = None
@@ -45,7 +47,13 @@ def teach_and_save(
 
 
 def describe(
-    taught: Taught, category: str, dataset: str, licence: str, seed: int = 0, note: str = ""
+    taught: Taught,
+    category: str,
+    dataset: str,
+    licence: str,
+    seed: int = 0,
+    note: str = "",
+    through: str = OWN,
 ) -> Metadata:
     """The header of a memory's file."""
     training = Training(
@@ -61,7 +69,7 @@ def describe(
         images_fit=taught.memory.photos,
         images_held_out=0,
         seconds=round(taught.seconds, 1),
-        start="the feature extractor (extractor/shared), kept as it is",
+        start=f"{through}, kept as it is",
     )
     return Metadata(
         model=MEMORY,

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from defect.hub import APP_WAIT
 from defect.images import ImageError
 from defect.overlay import draw_overlay
 from defect.product import Product, load_product, one_in, teach_product
@@ -36,7 +37,7 @@ def _teaching() -> None:
         Keep the key: it is the only way to the detector, which goes when your session ends.
         """
         try:
-            product = teach_product([uploaded(path) for path in photos or []], name)
+            product = teach_product([uploaded(path) for path in photos or []], name, wait=APP_WAIT)
         except (WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         key = PRODUCTS.put(product, request.session_hash)

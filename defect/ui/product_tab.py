@@ -11,6 +11,7 @@ import numpy as np
 
 from defect.batch import Unread, look_through
 from defect.given import Given
+from defect.hub import APP_WAIT
 from defect.images import ImageError, thumbnail
 from defect.inspector import DEFAULT_LIMIT, Inspection, check_limit
 from defect.model_cache import held_bytes
@@ -137,6 +138,7 @@ def product_tab(demo: gr.Blocks) -> Spoken:
                 [uploaded(path) for path in paths or []],
                 name,
                 without=without or [],
+                wait=APP_WAIT,
                 tell=lambda done, total: progress(
                     (done, total), desc=say("product_teaching"), unit=say("product_views")
                 ),
