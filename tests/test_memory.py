@@ -87,10 +87,11 @@ def test_leaving_a_photo_out_is_what_teaching_without_it_gives() -> None:
 
     draw = torch.Generator().manual_seed(3)
     own = torch.randn(12, 1024, normal.DIRECTIONS, generator=draw)
-    every = _Places(own, own[:1], np.array([0]))
+    copies, photos = own + 0.3 * torch.randn(own.shape, generator=draw), np.arange(12)
+    every = _Places(own, copies, photos)
     left_out = every.distances([(own[:1], np.array([0]))])[0]
     plain = normal.place_distance(every.mean, every.whitening, own[:1])
-    others = _Places(own[1:], own[1:2], np.array([0]))
+    others = _Places(own[1:], copies[1:], photos[:11])
     apart = normal.place_distance(others.mean, others.whitening, own[:1])
     torch.testing.assert_close(left_out, apart, rtol=5e-3, atol=5e-3)
     assert plain.mean() < 0.9 * apart.mean()  # judged with itself inside, a photo looks better

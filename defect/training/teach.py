@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from defect import memory as normal
-from defect.extractor import Extractor
 from defect.memory import BLOCK, DIRECTIONS, MOST_SCORES, Memory
 from defect.packing import as_stored
 from defect.scoring import (
@@ -38,13 +37,19 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried as the place view's part of the map."""
 PLACE_FIRST = 0.02
 """How much better of 1 the bank must rank planted defects to take the place view's whole part."""
-OWN_SHARE_AT = 20
+OWN_SHARE_AT = 5
 """With so many places seen a block's own covariance counts half, the common one the other half."""
+JITTER_PHOTOS = 2
+"""What turned and moved copies show of a block counts as so many photos more: a few photos show
+little of how parts come to lie."""
 FLOOR = 0.02
 PATCHES = 8_192
 _COPIES_UP_TO, _MOST_COPIES = 40, 8
 _FEW = 8
 """Below this many photos their copies are judged too: a handful of scores is no distribution."""
+ALONE = 5.0
+"""Times further off than copies of a single photo are other good ones, of eleven products' held-out
+photos all but the share that `product.one_in` promises."""
 _LEAST_PLANTED, _MOST_PLANTED = 24, 40
 _SAMPLE = 32
 """Photos the projection is fitted on."""
@@ -68,7 +73,7 @@ class Taught:
 
 @torch.inference_mode()
 def teach(
-    extractor: Extractor,
+    extractor: nn.Module,
     images: np.ndarray,
     extractor_sha: str,
     *,
@@ -121,7 +126,7 @@ def teach(
     bad_scaled = [view / limit for view, limit in zip(bad, limits, strict=True)]
     share = _best_share(good_scaled, bad_scaled)
     found = scores(normal.combine(good_scaled[0], good_scaled[1], share))
-    limit = normal_limit(found.tolist())
+    limit = normal_limit(found.tolist()) * (ALONE if n == 1 else 1)
     relative = (found / limit).numpy()
     memory = Memory(
         centre=centre,
@@ -147,7 +152,7 @@ class _Looker:
     """Photos → projected features, counting what the extractor looked at."""
 
     def __init__(
-        self, extractor: Extractor, light: float, total: int, tell: Callable[[int, int], None]
+        self, extractor: nn.Module, light: float, total: int, tell: Callable[[int, int], None]
     ) -> None:
         self.extractor, self.light, self.total, self.tell = extractor, light, total, tell
         self.seen = 0
@@ -217,24 +222,29 @@ class _Places:
     def __init__(self, own: Tensor, jittered: Tensor, copied: np.ndarray) -> None:
         self.own, self.n = own, len(own)
         self.mean = as_stored({"": own.mean(0, dtype=torch.float32)})[""]
-        moved = (jittered.float() - own[torch.from_numpy(copied)].float()).flatten(0, 1)
-        self.jitter = moved.T @ moved / len(moved)
+        self.moved = {}
+        for photo in np.unique(copied):
+            copies = jittered[torch.from_numpy(copied == photo)].float() - own[photo].float()
+            shifted = by_block(copies, BLOCK)
+            self.moved[int(photo)] = shifted.transpose(1, 2) @ shifted / shifted.shape[1]
+        self.all_moved = torch.stack([*self.moved.values()]).sum(0)
         self.scatter = torch.zeros(())
         for some in own.split(_BATCH):
             seen = by_block(some.float() - self.mean, BLOCK)
             self.scatter = self.scatter + seen.transpose(1, 2) @ seen
-        lower = self._lower(self.scatter, self.n)
+        lower = self._lower(self.scatter, self.n, self.all_moved / len(self.moved))
         identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
         whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
         # As a file keeps it, so that limits fit what will be loaded.
         folded = as_stored({"": fold_triangles(whitening)})[""]
         self.whitening = unfold_triangles(folded, DIRECTIONS)
 
-    def _lower(self, scatter: Tensor, n: int) -> Tensor:
-        """64×64×64 sums of squares over n photos → Cholesky factors of the covariances."""
-        each = scatter / (_SEEN * max(n - 1, 1))
-        common = each.mean(0) + self.jitter / n
-        own_share = _SEEN * n / (_SEEN * n + OWN_SHARE_AT) if n > 1 else 0.0
+    def _lower(self, scatter: Tensor, n: int, moved: Tensor) -> Tensor:
+        """64×64×64 sums of squares over n photos, and how their copies scatter about them →
+        Cholesky factors of the covariances."""
+        each = scatter / (_SEEN * max(n - 1, 1)) + JITTER_PHOTOS / (n + JITTER_PHOTOS) * moved
+        common = each.mean(0)
+        own_share = _SEEN * n / (_SEEN * n + OWN_SHARE_AT)
         covariance = own_share * each + (1 - own_share) * common
         floor = FLOOR * common.diagonal().mean() + 1e-6
         lower: Tensor = torch.linalg.cholesky(covariance + floor * torch.eye(DIRECTIONS))
@@ -261,9 +271,13 @@ class _Places:
         seen = by_block(residual.unsqueeze(0), BLOCK)
         scatter = self.scatter - n / (n - 1) * seen.transpose(1, 2) @ seen
         shifted = by_block(items - self.mean + residual / (n - 1), BLOCK)
-        white = torch.linalg.solve_triangular(
-            self._lower(scatter, n - 1), shifted.transpose(1, 2), upper=False
-        )
+        moved = self.moved.get(photo)
+        if moved is None:
+            moved, copied = self.all_moved, len(self.moved)
+        else:
+            moved, copied = self.all_moved - moved, len(self.moved) - 1
+        lower = self._lower(scatter, n - 1, moved / copied)
+        white = torch.linalg.solve_triangular(lower, shifted.transpose(1, 2), upper=False)
         return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
 
 
