@@ -19,9 +19,16 @@ from PIL import Image
 from defect import load
 from defect.catalogue import EXAMPLES_FOLDER
 from defect.export import export
+from defect.taught import MemoryInspector
 
 ROUNDS = 40
-_PAIRS = (("cae", "rendered_cap"), ("dae", "rendered_cap"), ("vae", "bottle"))
+_PAIRS = (
+    ("cae", "rendered_cap"),
+    ("dae", "rendered_cap"),
+    ("vae", "bottle"),
+    ("memory", "rendered_cap"),
+    ("memory", "screw"),
+)
 
 
 def main() -> None:
@@ -34,7 +41,7 @@ def main() -> None:
     print("| model | ONNX file | ONNX Runtime | torch | ratio | largest difference of scores |")
     print("|---|---|---|---|---|---|")
     for model, category in _PAIRS:
-        inspect = load(model, category)  # type: ignore[call-overload]  # one of the three
+        inspect = load(model, category)  # type: ignore[call-overload]  # one of the four
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
             size = export(inspect, path)
@@ -46,7 +53,9 @@ def main() -> None:
             for photo in photos
         )
         # A photo of usual light, so that torch looks once, too.
-        grey = np.full((256, 256, 3), round(255 * inspect.calibration.brightness[1]), np.uint8)
+        memory = isinstance(inspect, MemoryInspector)
+        light = inspect.memory.light if memory else inspect.calibration.brightness[1]
+        grey = np.full((256, 256, 3), round(255 * light), np.uint8)
         ours, theirs = _in_turns(
             lambda: session.run(None, {"photo": grey[None]}),  # noqa: B023
             lambda: inspect(grey),  # noqa: B023

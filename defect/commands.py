@@ -53,8 +53,8 @@ def add_export(commands: Commands) -> None:
     parser = commands.add_parser(
         "export", help="one model and category as an ONNX file: photo in, score and map out"
     )
-    parser.add_argument("model", choices=["cae", "vae", "dae", "memory"])
-    parser.add_argument("category")
+    parser.add_argument("model", choices=["cae", "vae", "dae", "memory", TAUGHT])
+    parser.add_argument("category", help="with taught: the file `teach` wrote")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: MODEL_CATEGORY.onnx")
     parser.add_argument(
         "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
@@ -161,11 +161,11 @@ def _teach(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from defect import load
     from defect.export import export
 
-    path = options.out or Path(f"{options.model}_{options.category}.onnx")
-    size = export(load(options.model, options.category, folder=options.weights), path)
+    inspector = detector(options.model, options.category, options.weights)
+    path = options.out or Path(f"{options.model}_{inspector.metadata.category}.onnx")
+    size = export(inspector, path)
     print(
         f"{path}: {size / 1e6:.1f} MB. Input: photo, 1×256×256×3 uint8 RGB. Outputs, in multiples "
         f"of the normal limit: score (1.0 and above is defective), anomaly_map 1×256×256."

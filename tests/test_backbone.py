@@ -1,4 +1,4 @@
-"""A backbone by its name: the right layers, fetched and compared, and detectors that know theirs."""
+"""A backbone by its name: the right layers, fetched, compared; detectors that know theirs."""
 
 from __future__ import annotations
 

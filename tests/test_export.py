@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from defect import __main__, load
+from defect.product import load_product
 from tests.conftest import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -67,6 +68,18 @@ def test_a_memory_is_exported_with_its_extractor(tmp_path: Path, category: str) 
         assert abs(float(score[0]) - expected.score) <= PARITY * max(1, expected.score), name
         worst = np.abs(anomaly_map[0] - expected.anomaly_map).max()
         assert worst <= 3 * PARITY * max(1, expected.score), name
+
+
+def test_a_taught_detector_is_exported_too(tmp_path: Path) -> None:
+    file = tmp_path / "part.safetensors"
+    assert (
+        __main__.main(["teach", str(EXAMPLES / "rendered_cap/good.jpg"), "--out", str(file)]) == 0
+    )
+    session, inspect = _session(tmp_path, "taught", str(file)), load_product(str(file)).inspector
+    for name, pixels in _photos().items():
+        expected = inspect(pixels)
+        score = session.run(None, {"photo": pixels[None]})[0]
+        assert float(score[0]) == pytest.approx(expected.score, abs=PARITY, rel=PARITY), name
 
 
 def test_the_file_says_what_it_is(session: onnxruntime.InferenceSession) -> None:

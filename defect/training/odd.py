@@ -12,7 +12,7 @@ import numpy as np
 
 LEAST_PHOTOS = 5
 """Among fewer, none can be told to be the odd one."""
-ODD_SPREADS = 2.2
+ODD_SPREADS = 2.5
 """Robust standard deviations of the log score above its median that make a photo odd."""
 LEAST_SPREAD = 0.12
 """Scores this close, as a ratio, are never told apart."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,35 +19,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defect import memory as normal
-from defect.memory import BLOCK, DIRECTIONS, MOST_SCORES, Memory
+from defect.memory import DIRECTIONS, MOST_SCORES, Memory
 from defect.packing import as_stored
-from defect.scoring import (
-    by_block,
-    by_place,
-    fold_triangles,
-    normal_limit,
-    scores,
-    to_tensor,
-    unfold_triangles,
-)
+from defect.scoring import normal_limit, scores, to_tensor
 from defect.training.corruption import paste_defects
+from defect.training.places import Places
 
 MOST_PHOTOS = MOST_SCORES
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried as the place view's part of the map."""
 PLACE_FIRST = 0.02
 """How much better of 1 the bank must rank planted defects to take the place view's whole part."""
-OWN_SHARE_AT = 5
-"""With so many places seen a block's own covariance counts half, the common one the other half."""
-JITTER_PHOTOS = 2
-"""What turned and moved copies show of a block counts as so many photos more: a few photos show
-little of how parts come to lie."""
-FLOOR = 0.02
 PATCHES = 8_192
 _COPIES_UP_TO, _MOST_COPIES = 40, 8
 _FEW = 8
 """Below this many photos their copies are judged too: a handful of scores is no distribution."""
-ALONE = 5.0
+ALONE = 4.5
 """Times further off than copies of a single photo are other good ones, of eleven products' held-out
 photos all but the share that `product.one_in` promises."""
 _LEAST_PLANTED, _MOST_PLANTED = 24, 40
@@ -55,8 +42,6 @@ _SAMPLE = 32
 """Photos the projection is fitted on."""
 _WHITENING_FLOOR = 0.003
 _BATCH = 16
-_SEEN = BLOCK * BLOCK
-"""Places of a photo that tell of one covariance."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +93,7 @@ def teach(
     jittered = look.all(images[copied], centre, projection, lambda x: _jitter(x, draw))
     spoiled = look.all(images[planted], centre, projection, lambda x: _plant(x, draw))
 
-    place = _Places(own, jittered, copied)
+    place = Places(own, jittered, copied)
     bank, owners = _patches(own, jittered, copied, draw)
     bank = as_stored({"": bank})[""]
 
@@ -214,71 +199,6 @@ def _jitter(pixels: Tensor, draw: torch.Generator) -> Tensor:
 
 def _plant(pixels: Tensor, draw: torch.Generator) -> Tensor:
     return paste_defects(pixels, draw)[0].clamp_(0, 1)
-
-
-class _Places:
-    """The Gaussian at each place, and what it would be without one of its photos."""
-
-    def __init__(self, own: Tensor, jittered: Tensor, copied: np.ndarray) -> None:
-        self.own, self.n = own, len(own)
-        self.mean = as_stored({"": own.mean(0, dtype=torch.float32)})[""]
-        self.moved = {}
-        for photo in np.unique(copied):
-            copies = jittered[torch.from_numpy(copied == photo)].float() - own[photo].float()
-            shifted = by_block(copies, BLOCK)
-            self.moved[int(photo)] = shifted.transpose(1, 2) @ shifted / shifted.shape[1]
-        self.all_moved = torch.stack([*self.moved.values()]).sum(0)
-        self.scatter = torch.zeros(())
-        for some in own.split(_BATCH):
-            seen = by_block(some.float() - self.mean, BLOCK)
-            self.scatter = self.scatter + seen.transpose(1, 2) @ seen
-        lower = self._lower(self.scatter, self.n, self.all_moved / len(self.moved))
-        identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
-        whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
-        # As a file keeps it, so that limits fit what will be loaded.
-        folded = as_stored({"": fold_triangles(whitening)})[""]
-        self.whitening = unfold_triangles(folded, DIRECTIONS)
-
-    def _lower(self, scatter: Tensor, n: int, moved: Tensor) -> Tensor:
-        """64×64×64 sums of squares over n photos, and how their copies scatter about them →
-        Cholesky factors of the covariances."""
-        each = scatter / (_SEEN * max(n - 1, 1)) + JITTER_PHOTOS / (n + JITTER_PHOTOS) * moved
-        common = each.mean(0)
-        own_share = _SEEN * n / (_SEEN * n + OWN_SHARE_AT)
-        covariance = own_share * each + (1 - own_share) * common
-        floor = FLOOR * common.diagonal().mean() + 1e-6
-        lower: Tensor = torch.linalg.cholesky(covariance + floor * torch.eye(DIRECTIONS))
-        return lower
-
-    def distances(self, judged: Sequence[tuple[Tensor, np.ndarray]]) -> list[Tensor]:
-        """For each (M×1024×64 items, their M photos): M×1024, each item judged without the photo
-        it is or was made from; of a single photo, with it."""
-        found = [torch.empty(items.shape[:2]) for items, _ in judged]
-        for photo in range(self.n):
-            rows = [np.flatnonzero(owner == photo) for _, owner in judged]
-            mine = [items[at].float() for (items, _), at in zip(judged, rows, strict=True)]
-            if not sum(map(len, mine)):
-                continue
-            distance = self._without(photo, torch.cat(mine))
-            for out, at, part in zip(found, rows, distance.split([*map(len, mine)]), strict=True):
-                out[at] = part
-        return found
-
-    def _without(self, photo: int, items: Tensor) -> Tensor:
-        if self.n == 1:
-            return normal.place_distance(self.mean, self.whitening, items)
-        n, residual = self.n, self.own[photo].float() - self.mean
-        seen = by_block(residual.unsqueeze(0), BLOCK)
-        scatter = self.scatter - n / (n - 1) * seen.transpose(1, 2) @ seen
-        shifted = by_block(items - self.mean + residual / (n - 1), BLOCK)
-        moved = self.moved.get(photo)
-        if moved is None:
-            moved, copied = self.all_moved, len(self.moved)
-        else:
-            moved, copied = self.all_moved - moved, len(self.moved) - 1
-        lower = self._lower(scatter, n - 1, moved / copied)
-        white = torch.linalg.solve_triangular(lower, shifted.transpose(1, 2), upper=False)
-        return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
 
 
 def _patches(

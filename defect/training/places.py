@@ -1,0 +1,125 @@
+"""The Gaussian at each place of a product, and what it would be without one of its photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from defect import memory as normal
+from defect.extractor import PLACES
+from defect.memory import BLOCK, DIRECTIONS
+from defect.packing import as_stored
+from defect.scoring import by_block, by_place, fold_triangles, unfold_triangles
+
+NEAR = 8
+"""Places a side around a block that share in its covariance."""
+NEAR_SHARE = 0.4
+"""Their part of it; the rest is the block's own 4×4."""
+OWN_SHARE_AT = 5
+"""With so many places seen a block's covariance counts half, the common one the other half."""
+JITTER_PHOTOS = 2
+"""What turned and moved copies show of a block counts as so many photos more: a few photos show
+little of how parts come to lie."""
+FLOOR = 0.02
+_BATCH = 16
+_SEEN = BLOCK * BLOCK
+"""Places of a photo that tell of one covariance."""
+
+
+class Places:
+    """Means, covariances and their factors, fitted on N photos.
+
+    Args:
+        own: N×1024×64 projected features.
+        jittered: M×1024×64 of turned and moved copies.
+        copied: M numbers: which photo each copy was made from.
+    """
+
+    def __init__(self, own: Tensor, jittered: Tensor, copied: np.ndarray) -> None:
+        self.own, self.n = own, len(own)
+        self.mean = as_stored({"": own.mean(0, dtype=torch.float32)})[""]
+        self.moved = {}
+        for photo in np.unique(copied):
+            copies = jittered[torch.from_numpy(copied == photo)].float() - own[photo].float()
+            self.moved[int(photo)] = _scatter(copies) / len(copies)
+        self.all_moved = torch.stack([*self.moved.values()]).sum(0)
+        parts = [_scatter(some.float() - self.mean) for some in own.split(_BATCH)]
+        self.scatter = torch.stack(parts).sum(0)
+        lower = self._lower(self.scatter, self.n, self.all_moved / len(self.moved))
+        identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
+        whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
+        # As a file keeps it, so that limits fit what will be loaded.
+        folded = as_stored({"": fold_triangles(whitening)})[""]
+        self.whitening = unfold_triangles(folded, DIRECTIONS)
+
+    def _lower(self, scatter: Tensor, n: int, moved: Tensor) -> Tensor:
+        """64×64×64 sums of squares over n photos, and how their copies scatter about them →
+        Cholesky factors of the covariances."""
+        each = scatter / max(n - 1, 1) + JITTER_PHOTOS / (n + JITTER_PHOTOS) * moved
+        common = each.mean(0)
+        own_share = _SEEN * n / (_SEEN * n + OWN_SHARE_AT)
+        covariance = own_share * each + (1 - own_share) * common
+        floor = FLOOR * common.diagonal().mean() + 1e-6
+        lower: Tensor = torch.linalg.cholesky(covariance + floor * torch.eye(DIRECTIONS))
+        return lower
+
+    def distances(self, judged: Sequence[tuple[Tensor, np.ndarray]]) -> list[Tensor]:
+        """For each (M×1024×64 items, their M photos): M×1024, each item judged without the photo
+        it is or was made from; of a single photo, with it."""
+        found = [torch.empty(items.shape[:2]) for items, _ in judged]
+        for photo in range(self.n):
+            rows = [np.flatnonzero(owner == photo) for _, owner in judged]
+            mine = [items[at].float() for (items, _), at in zip(judged, rows, strict=True)]
+            if not sum(map(len, mine)):
+                continue
+            distance = self._without(photo, torch.cat(mine))
+            for out, at, part in zip(found, rows, distance.split([*map(len, mine)]), strict=True):
+                out[at] = part
+        return found
+
+    def _without(self, photo: int, items: Tensor) -> Tensor:
+        if self.n == 1:
+            return normal.place_distance(self.mean, self.whitening, items)
+        n, residual = self.n, self.own[photo].float() - self.mean
+        scatter = self.scatter - n / (n - 1) * _scatter(residual.unsqueeze(0))
+        shifted = by_block(items - self.mean + residual / (n - 1), BLOCK)
+        moved = self.moved.get(photo)
+        if moved is None:
+            moved, copied = self.all_moved, len(self.moved)
+        else:
+            moved, copied = self.all_moved - moved, len(self.moved) - 1
+        lower = self._lower(scatter, n - 1, moved / copied)
+        white = torch.linalg.solve_triangular(lower, shifted.transpose(1, 2), upper=False)
+        return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
+
+
+def _scatter(residuals: Tensor) -> Tensor:
+    """M×1024×64 → 64×64×64: in and around each block the weighted sum of squares over photos."""
+    places, weights = _neighbourhood()
+    near = residuals[:, places] * weights.sqrt().unsqueeze(2)
+    near = near.transpose(0, 1).flatten(1, 2)
+    return near.transpose(1, 2) @ near
+
+
+@lru_cache(maxsize=1)
+def _neighbourhood() -> tuple[Tensor, Tensor]:
+    """64×64 each: the places around each block, and their weights, which add up to 1."""
+    row, column = torch.arange(PLACES * PLACES) // PLACES, torch.arange(PLACES * PLACES) % PLACES
+    margin = (NEAR - BLOCK) // 2
+    all_places, all_weights = [], []
+    for top in range(0, PLACES, BLOCK):
+        for left in range(0, PLACES, BLOCK):
+            down, right = row - top, column - left
+            own = (down >= 0) & (down < BLOCK) & (right >= 0) & (right < BLOCK)
+            near = (down >= -margin) & (down < BLOCK + margin)
+            near &= (right >= -margin) & (right < BLOCK + margin)
+            weights = (1 - NEAR_SHARE) * own / own.sum() + NEAR_SHARE * near / near.sum()
+            # At the photo's edge there are fewer: others stand in, with no weight.
+            kept = weights.argsort(descending=True)[: NEAR * NEAR]
+            all_places.append(kept)
+            all_weights.append(weights[kept])
+    return torch.stack(all_places), torch.stack(all_weights)
