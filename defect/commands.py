@@ -156,6 +156,8 @@ def _teach(options: argparse.Namespace) -> int:
         print(note)
     for odd in product.odd:
         print(f"Please check {product.names[odd.index]}: it {odd.reason}")
+    if product.odd:
+        print("Unless good, leave them out and teach again: what looks like them passes as normal.")
     print(f"Inspect with it: python -m defect inspect taught {path} PHOTOS")
     return 0
 

@@ -4,7 +4,8 @@ photo lies from it.
 Two views, each a distance at every one of 32×32 places:
 
 - *place*: from what good photos show at that very place (PaDiM, Defard et al. 2021, with a mean a
-  place and a covariance a block of 4×4 places); sharp for parts that always lie alike.
+  place and a covariance a block of 4×4 places and what is around it); sharp for parts that always
+  lie alike.
 - *bank*: from the nearest of thousands of good patches anywhere (PatchCore, Roth et al. 2022); for
   textures and parts at any angle.
 

@@ -82,21 +82,6 @@ def test_exposure_alone_is_no_defect(extractor: Extractor, taught: Taught) -> No
     torch.testing.assert_close(darker, plain, rtol=0.15, atol=0.05)
 
 
-def test_leaving_a_photo_out_is_what_teaching_without_it_gives() -> None:
-    from defect.training.places import Places
-
-    draw = torch.Generator().manual_seed(3)
-    own = torch.randn(12, 1024, normal.DIRECTIONS, generator=draw)
-    copies, photos = own + 0.3 * torch.randn(own.shape, generator=draw), np.arange(12)
-    every = Places(own, copies, photos)
-    left_out = every.distances([(own[:1], np.array([0]))])[0]
-    plain = normal.place_distance(every.mean, every.whitening, own[:1])
-    others = Places(own[1:], copies[1:], photos[:11])
-    apart = normal.place_distance(others.mean, others.whitening, own[:1])
-    torch.testing.assert_close(left_out, apart, rtol=5e-3, atol=5e-3)
-    assert plain.mean() < 0.9 * apart.mean()  # judged with itself inside, a photo looks better
-
-
 def test_what_is_promised_holds_for_new_good_photos(extractor: Extractor, taught: Taught) -> None:
     scores = _scores(extractor, taught, good_photos(24, 7))
     assert (scores >= 1).float().mean() <= 0.1

@@ -16,9 +16,9 @@ from defect.packing import as_stored
 from defect.scoring import by_block, by_place, fold_triangles, unfold_triangles
 
 NEAR = 8
-"""Places a side around a block that share in its covariance."""
-NEAR_SHARE = 0.4
-"""Their part of it; the rest is the block's own 4×4."""
+"""Places a side, in and around a block, that share in its covariance."""
+NEAR_SHARE, NEAR_UNTIL = 0.4, 80
+"""Their part of it while photos are few, half of that at so many: then a block's own 4×4 do."""
 OWN_SHARE_AT = 5
 """With so many places seen a block's covariance counts half, the common one the other half."""
 JITTER_PHOTOS = 2
@@ -46,9 +46,9 @@ class Places:
         for photo in np.unique(copied):
             copies = jittered[torch.from_numpy(copied == photo)].float() - own[photo].float()
             self.moved[int(photo)] = _scatter(copies) / len(copies)
-        self.all_moved = torch.stack([*self.moved.values()]).sum(0)
-        parts = [_scatter(some.float() - self.mean) for some in own.split(_BATCH)]
-        self.scatter = torch.stack(parts).sum(0)
+        self.all_moved = sum(self.moved.values(), torch.zeros(()))
+        parts = (_scatter(some.float() - self.mean) for some in own.split(_BATCH))
+        self.scatter = sum(parts, torch.zeros(()))
         lower = self._lower(self.scatter, self.n, self.all_moved / len(self.moved))
         identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
         whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
@@ -57,9 +57,11 @@ class Places:
         self.whitening = unfold_triangles(folded, DIRECTIONS)
 
     def _lower(self, scatter: Tensor, n: int, moved: Tensor) -> Tensor:
-        """64×64×64 sums of squares over n photos, and how their copies scatter about them →
+        """2×64×64×64 sums of squares over n photos, and how their copies scatter about them → 64
         Cholesky factors of the covariances."""
-        each = scatter / max(n - 1, 1) + JITTER_PHOTOS / (n + JITTER_PHOTOS) * moved
+        own, near = scatter / max(n - 1, 1) + JITTER_PHOTOS / (n + JITTER_PHOTOS) * moved
+        near_share = NEAR_SHARE / (1 + (n / NEAR_UNTIL) ** 2)
+        each = (1 - near_share) * own + near_share * near
         common = each.mean(0)
         own_share = _SEEN * n / (_SEEN * n + OWN_SHARE_AT)
         covariance = own_share * each + (1 - own_share) * common
@@ -98,28 +100,30 @@ class Places:
 
 
 def _scatter(residuals: Tensor) -> Tensor:
-    """M×1024×64 → 64×64×64: in and around each block the weighted sum of squares over photos."""
+    """M×1024×64 → 2×64×64×64: squares summed over photos, and averaged over the places of each
+    block (first) or in and around it."""
     places, weights = _neighbourhood()
-    near = residuals[:, places] * weights.sqrt().unsqueeze(2)
-    near = near.transpose(0, 1).flatten(1, 2)
-    return near.transpose(1, 2) @ near
+    near = residuals[:, places].transpose(0, 1)
+    own = near[:, :, :_SEEN].flatten(1, 2)
+    near = (near * weights.sqrt().view(len(weights), 1, -1, 1)).flatten(1, 2)
+    return torch.stack([own.transpose(1, 2) @ own / _SEEN, near.transpose(1, 2) @ near])
 
 
 @lru_cache(maxsize=1)
 def _neighbourhood() -> tuple[Tensor, Tensor]:
-    """64×64 each: the places around each block, and their weights, which add up to 1."""
+    """64×64 each: the places in and around each block, its own 16 first, and their weights, which
+    add up to 1. At the photo's edge there are fewer: others stand in, with weight 0."""
     row, column = torch.arange(PLACES * PLACES) // PLACES, torch.arange(PLACES * PLACES) % PLACES
     margin = (NEAR - BLOCK) // 2
-    all_places, all_weights = [], []
+    places, weights = [], []
     for top in range(0, PLACES, BLOCK):
         for left in range(0, PLACES, BLOCK):
             down, right = row - top, column - left
-            own = (down >= 0) & (down < BLOCK) & (right >= 0) & (right < BLOCK)
-            near = (down >= -margin) & (down < BLOCK + margin)
-            near &= (right >= -margin) & (right < BLOCK + margin)
-            weights = (1 - NEAR_SHARE) * own / own.sum() + NEAR_SHARE * near / near.sum()
-            # At the photo's edge there are fewer: others stand in, with no weight.
-            kept = weights.argsort(descending=True)[: NEAR * NEAR]
-            all_places.append(kept)
-            all_weights.append(weights[kept])
-    return torch.stack(all_places), torch.stack(all_weights)
+            away = torch.maximum(
+                torch.maximum(-down, down - BLOCK + 1), torch.maximum(-right, right - BLOCK + 1)
+            )
+            chosen = away.clamp_min(0).argsort(stable=True)[: NEAR * NEAR]
+            near = (away[chosen] <= margin).float()
+            places.append(chosen)
+            weights.append(near / near.sum())
+    return torch.stack(places), torch.stack(weights)

@@ -1,0 +1,49 @@
+"""The Gaussians of a memory: exact without a photo, shared around a block, wider for copies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from defect import memory as normal
+from defect.training.places import Places, _neighbourhood
+
+
+def test_leaving_a_photo_out_is_what_teaching_without_it_gives() -> None:
+    draw = torch.Generator().manual_seed(3)
+    own = torch.randn(12, 1024, normal.DIRECTIONS, generator=draw)
+    copies, photos = own + 0.3 * torch.randn(own.shape, generator=draw), np.arange(12)
+    every = Places(own, copies, photos)
+    left_out = every.distances([(own[:1], np.array([0]))])[0]
+    plain = normal.place_distance(every.mean, every.whitening, own[:1])
+    others = Places(own[1:], copies[1:], photos[:11])
+    apart = normal.place_distance(others.mean, others.whitening, own[:1])
+    torch.testing.assert_close(left_out, apart, rtol=5e-3, atol=5e-3)
+    assert plain.mean() < 0.9 * apart.mean()  # judged with itself inside, a photo looks better
+
+
+def test_a_block_shares_its_covariance_with_the_places_around_it() -> None:
+    places, weights = _neighbourhood()
+    torch.testing.assert_close(weights.sum(1), torch.ones(64))
+    inner = 9  # the second block of the second row: places 4 to 7 of both
+    own = {32 * row + column for row in range(4, 8) for column in range(4, 8)}
+    near = {32 * row + column for row in range(2, 10) for column in range(2, 10)}
+    assert set(places[inner, :16].tolist()) == own
+    assert set(places[inner, weights[inner] > 0].tolist()) == near
+    assert int((weights[0] > 0).sum()) == 36  # a corner has fewer around it
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_what_moves_in_copies_is_forgiven(count: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    own = 0.1 * torch.randn(count, 1024, normal.DIRECTIONS, generator=draw)
+    photos = np.repeat(np.arange(count), 6)
+    moves = torch.zeros(len(photos), 1024, normal.DIRECTIONS)
+    moves[..., 0] = torch.randn(len(photos), 1024, generator=draw)
+    fitted = Places(own, own[photos] + moves, photos)
+    odd = own.mean(0).repeat(2, 1, 1)
+    odd[0, :, 0] += 1  # as the copies do
+    odd[1, :, 1] += 1  # as none does
+    moved, strange = normal.place_distance(fitted.mean, fitted.whitening, odd).mean(1)
+    assert strange > 2 * moved
