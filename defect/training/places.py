@@ -25,7 +25,7 @@ JITTER_PHOTOS = 2
 """What turned and moved copies show of a block counts as so many photos more: a few photos show
 little of how parts come to lie."""
 FLOOR = 0.02
-_BATCH = 16
+_BATCH = _FEW = 16
 _SEEN = BLOCK * BLOCK
 """Places of a photo that tell of one covariance."""
 
@@ -41,14 +41,14 @@ class Places:
 
     def __init__(self, own: Tensor, jittered: Tensor, copied: np.ndarray) -> None:
         self.own, self.n = own, len(own)
-        self.mean = as_stored({"": own.mean(0, dtype=torch.float32)})[""]
+        self.exact_mean = own.mean(0, dtype=torch.float32)
+        self.mean = as_stored({"": self.exact_mean})[""]
         self.moved = {}
         for photo in np.unique(copied):
             copies = jittered[torch.from_numpy(copied == photo)].float() - own[photo].float()
             self.moved[int(photo)] = _scatter(copies) / len(copies)
         self.all_moved = sum(self.moved.values(), torch.zeros(()))
-        parts = (_scatter(some.float() - self.mean) for some in own.split(_BATCH))
-        self.scatter = sum(parts, torch.zeros(()))
+        self.scatter = _scatter_about(self.exact_mean, own)
         lower = self._lower(self.scatter, self.n, self.all_moved / len(self.moved))
         identity = torch.eye(DIRECTIONS).expand(len(lower), -1, -1)
         whitening = torch.linalg.solve_triangular(lower, identity, upper=False)
@@ -86,17 +86,29 @@ class Places:
     def _without(self, photo: int, items: Tensor) -> Tensor:
         if self.n == 1:
             return normal.place_distance(self.mean, self.whitening, items)
-        n, residual = self.n, self.own[photo].float() - self.mean
-        scatter = self.scatter - n / (n - 1) * _scatter(residual.unsqueeze(0))
-        shifted = by_block(items - self.mean + residual / (n - 1), BLOCK)
-        moved = self.moved.get(photo)
-        if moved is None:
-            moved, copied = self.all_moved, len(self.moved)
+        n = self.n
+        if n <= _FEW:
+            # Taken from the sums, one of few leaves more rounding than covariance.
+            others = torch.cat([self.own[:photo], self.own[photo + 1 :]])
+            mean = others.mean(0, dtype=torch.float32)
+            scatter = _scatter_about(mean, others)
+            moved = sum((m for p, m in self.moved.items() if p != photo), torch.zeros(()))
         else:
-            moved, copied = self.all_moved - moved, len(self.moved) - 1
+            residual = self.own[photo].float() - self.exact_mean
+            mean = self.exact_mean - residual / (n - 1)
+            scatter = self.scatter - n / (n - 1) * _scatter(residual.unsqueeze(0))
+            moved = self.all_moved - self.moved.get(photo, torch.zeros(()))
+        copied = len(self.moved) - (photo in self.moved)
         lower = self._lower(scatter, n - 1, moved / copied)
+        shifted = by_block(items - mean, BLOCK)
         white = torch.linalg.solve_triangular(lower, shifted.transpose(1, 2), upper=False)
         return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
+
+
+def _scatter_about(mean: Tensor, photos: Tensor) -> Tensor:
+    """`_scatter` of N×1024×64 photos about a mean, in parts that bound memory."""
+    parts = (_scatter(some.float() - mean) for some in photos.split(_BATCH))
+    return sum(parts, torch.zeros(()))
 
 
 def _scatter(residuals: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,12 +35,14 @@ _COPIES_UP_TO, _MOST_COPIES = 40, 8
 _FEW = 8
 """Below this many photos their copies are judged too: a handful of scores is no distribution."""
 ALONE = 4.5
-"""Times further off than copies of a single photo are other good ones, of eleven products' held-out
-photos all but the share that `product.one_in` promises."""
+"""What a single photo's limit is multiplied by: its copies hardly differ. On eleven products' other
+good photos this leaves the false alarms that `product.one_in` promises for one photo."""
 _LEAST_PLANTED, _MOST_PLANTED = 24, 40
 _SAMPLE = 32
 """Photos the projection is fitted on."""
 _WHITENING_FLOOR = 0.003
+_LARGEST = 3e4
+"""Of the projection's numbers."""
 _BATCH = 16
 
 
@@ -101,7 +103,7 @@ def teach(
     if n < _FEW:
         judged.append((jittered, copied))
     judged.append((spoiled, planted))
-    placed = place.distances(judged)
+    placed, usual = _evened_out(place.distances(judged), judged)
     banked = [_bank(bank, owners, items, owner) for items, owner in judged]
     good = torch.cat(placed[:-1]), torch.cat(banked[:-1])
     bad = placed[-1], banked[-1]
@@ -118,6 +120,7 @@ def teach(
         projection=projection,
         place_mean=place.mean,
         whitening=place.whitening,
+        place_usual=usual,
         bank=bank,
         light=round(light, 4),
         place_limit=limits[0],
@@ -177,9 +180,13 @@ def _projection(look: _Looker, images: np.ndarray) -> tuple[Tensor, Tensor]:
     sample -= centre
     spread = sample.square().mean(0).sqrt().clamp_min(1e-4)
     sample /= spread
-    values, vectors = torch.linalg.eigh(sample.T @ sample / len(sample))
+    # In single precision the solver gives up on a backbone's dead channels.
+    values, vectors = torch.linalg.eigh((sample.T @ sample / len(sample)).double())
     kept = vectors[:, -DIRECTIONS:] / (values[-DIRECTIONS:].clamp_min(0) + _WHITENING_FLOOR).sqrt()
-    stored = as_stored({"centre": centre, "projection": kept / spread.unsqueeze(1)})
+    kept = kept.float() / spread.unsqueeze(1)
+    # A common factor changes no distance's rank, and a file keeps half precision.
+    kept *= min(1.0, _LARGEST / float(kept.abs().max()))
+    stored = as_stored({"centre": centre, "projection": kept})
     return stored["centre"], stored["projection"]
 
 
@@ -199,6 +206,23 @@ def _jitter(pixels: Tensor, draw: torch.Generator) -> Tensor:
 
 def _plant(pixels: Tensor, draw: torch.Generator) -> Tensor:
     return paste_defects(pixels, draw)[0].clamp_(0, 1)
+
+
+def _evened_out(
+    placed: list[Tensor], judged: Sequence[tuple[Tensor, np.ndarray]]
+) -> tuple[list[Tensor], Tensor]:
+    """Distances by what is usual at each place (`memory.even_out`), which is 1024; each item's by
+    the other photos."""
+    first, photos = placed[0], judged[0][1]
+    usual = as_stored({"": first.mean(0).clamp_min(1e-3)})[""]
+    found = []
+    for distances, (_, owners) in zip(placed, judged, strict=True):
+        others = usual.expand(len(distances), -1)
+        if len(first) == len(np.unique(photos)) > 1:
+            own = first[torch.from_numpy(owners)]
+            others = ((len(first) * usual - own) / (len(first) - 1)).clamp_min(1e-3)
+        found.append(normal.even_out(distances, others))
+    return found, usual
 
 
 def _patches(
