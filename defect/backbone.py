@@ -2,15 +2,15 @@
 
 Off unless `DEFECT_BACKBONE` names a repository on the Hub: `[ARCHITECTURE=]OWNER/NAME[@COMMIT]`,
 such as `timm/resnet18.tv_in1k`, whose `model.safetensors` holds weights in torchvision's naming.
-Without an architecture, the repository's name up to its first dot is taken for it.
+Without an architecture, its first letters, digits and underscores are taken for it.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import threading
 from contextlib import suppress
-from functools import lru_cache
 
 import safetensors
 import safetensors.torch
@@ -24,17 +24,20 @@ from defect.weights import NotAvailable, WeightsError
 
 VARIABLE = "DEFECT_BACKBONE"
 FILE = "model.safetensors"
-MOST_PARAMETERS = 100_000_000
+MOST_PARAMETERS = 75_000_000
+"""Their file has 300 MB, the most that is fetched."""
 _FORM = re.compile(r"(?:(\w+)=)?([\w-][\w.-]*/(\w+)[\w.-]*?)(?:@([0-9a-f]{40}))?", re.ASCII)
-_SIDES = {"fine": range(PLACES - 4, PLACES + 5), "coarse": range(PLACES // 2 - 2, PLACES // 2 + 3)}
-"""A network without padding has 31 places a side, or 15, where others have 32 and 16."""
+_OTHERWISE = ("googlenet", "inception_v3")
+_SIDES = range(PLACES - 4, PLACES + 5), range(PLACES // 2 - 2, PLACES // 2 + 3)
+"""Places a side of the fine and the coarse map: without padding there are 31 and 15, not 32 and
+16."""
 
 
 class Backbone(nn.Module):
     """N×3×256×256 in 0..1 → what a torchvision network sees at strides 8 and 16, as `Extractor`.
 
     Args:
-        network: one of `torchvision.models`.
+        network: one of `torchvision.models`; what comes after the two maps is left behind.
 
     Raises:
         ValueError: it keeps no map of a photo at these strides, as vision transformers do not.
@@ -44,35 +47,38 @@ class Backbone(nn.Module):
     std: Tensor
 
     def __init__(self, network: nn.Module) -> None:
-        from torchvision.models.feature_extraction import create_feature_extractor
-
         super().__init__()
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), False)
-        names = _last_layers(network.eval())
-        # What comes after them, the classifier above all, is left behind here.
-        self.layers: nn.Module = create_feature_extractor(
-            network, {name: view for view, name in names.items()}, suppress_diff_warning=True
-        )
+        fine, coarse, self.channels = _last_layers(network.eval())
+        # Up to these maps torchvision's networks are chains of their parts.
+        chain = _chain(network, fine, coarse)
+        self.names = [name for name, _ in chain]
+        self.steps = nn.ModuleList(module for _, module in chain)
+        self.fine_at = self.names.index(fine)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """N×3×256×256 in 0..1 → N×F×32×32, and N×C×16×16 or nearly so."""
-        seen = self.layers((pixels - self.mean) / self.std)
-        fine = F.interpolate(seen["fine"], (PLACES, PLACES), mode="bilinear")
-        return fine, seen["coarse"]
+        x = fine = (pixels - self.mean) / self.std
+        for number, step in enumerate(self.steps):
+            x = step(x)
+            if number == self.fine_at:
+                fine = F.interpolate(x, (PLACES, PLACES), mode="bilinear")
+        return fine, x
 
 
 @torch.no_grad()
-def _last_layers(network: nn.Module) -> dict[str, str]:
-    """For each view the last layer of its size, among the network's parts or else among theirs."""
-    found: dict[str, dict[int, str]] = {view: {} for view in _SIDES}
+def _last_layers(network: nn.Module) -> tuple[str, str, int]:
+    """The last layers with maps at strides 8 and 16, among the network's parts or else among
+    theirs, and how many channels both have together."""
+    found: list[dict[int, tuple[str, int]]] = [{}, {}]
 
     def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
         def note(_: nn.Module, given: object, out: object) -> None:
             if isinstance(out, Tensor) and out.ndim == 4 and out.shape[2] == out.shape[3]:
-                for view, sides in _SIDES.items():
+                for by_depth, sides in zip(found, _SIDES, strict=True):
                     if out.shape[2] in sides:
-                        found[view][name.count(".")] = name
+                        by_depth[name.count(".")] = name, out.shape[1]
 
         return module.register_forward_hook(note)
 
@@ -83,9 +89,31 @@ def _last_layers(network: nn.Module) -> dict[str, str]:
         network(torch.zeros(1, 3, 256, 256))
     for hook in hooks:
         hook.remove()
-    if not all(found.values()):
+    if not all(found):
         raise ValueError("it keeps no maps of a photo at strides 8 and 16")
-    return {view: by_depth[min(by_depth)] for view, by_depth in found.items()}
+    (fine, few), (coarse, more) = (by_depth[min(by_depth)] for by_depth in found)
+    return fine, coarse, few + more
+
+
+def _chain(network: nn.Module, fine: str, coarse: str) -> list[tuple[str, nn.Module]]:
+    """The network's parts in order, or theirs where a map is among them, up to the coarse map."""
+    chain: list[tuple[str, nn.Module]] = []
+    for name, part in network.named_children():
+        if f"{name}." in fine or f"{name}." in coarse:
+            chain += [(f"{name}.{inner}", module) for inner, module in part.named_children()]
+        else:
+            chain.append((name, part))
+    last = [name for name, _ in chain]
+    end = (
+        last.index(coarse)
+        if coarse in last
+        else max(number for number, name in enumerate(last) if name.startswith(f"{coarse}."))
+    )
+    return chain[: end + 1]
+
+
+_LOADED: dict[str, tuple[Backbone, str]] = {}
+_LOCK = threading.Lock()
 
 
 def chosen() -> str:
@@ -93,9 +121,8 @@ def chosen() -> str:
     return os.environ.get(VARIABLE, "").strip()
 
 
-@lru_cache(maxsize=1)
 def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
-    """The network a name stands for, and its file's SHA-256; kept once loaded.
+    """The network a name stands for, and its file's SHA-256; the last one is kept.
 
     Args:
         name: `[ARCHITECTURE=]OWNER/NAME[@COMMIT]`; without a commit, the newest one.
@@ -105,6 +132,8 @@ def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
         NotAvailable: the file cannot be had (yet); the text says why.
         WeightsError: the name is none, or the file does not fit.
     """
+    if name in _LOADED:
+        return _LOADED[name]
     form = _FORM.fullmatch(name)
     if form is None:
         raise WeightsError(
@@ -114,11 +143,16 @@ def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
     architecture = form[1] or form[3]
     _check(architecture)
     try:
-        pin, wanted = hub.find(form[2], FILE, form[4] or "main", named=VARIABLE)
+        pin, wanted = hub.find(form[2], FILE, form[4] or "main", VARIABLE, wait)
         data = hub.fetch(pin, wanted, wait)
     except hub.HubError as error:
         raise NotAvailable(str(error)) from error
-    return _build(architecture, data, form[2]), wanted.sha256
+    with _LOCK:
+        if name not in _LOADED:
+            made = _build(architecture, data, form[2]), wanted.sha256
+            _LOADED.clear()
+            _LOADED[name] = made
+        return _LOADED[name]
 
 
 def _check(architecture: str) -> None:
@@ -129,6 +163,10 @@ def _check(architecture: str) -> None:
         raise WeightsError(
             f'torchvision has no network "{architecture}". Write {VARIABLE} as '
             f"ARCHITECTURE=OWNER/NAME, such as resnet18=timm/resnet18.tv_in1k."
+        )
+    if architecture in _OTHERWISE:
+        raise WeightsError(
+            f"{architecture} expects photos prepared in another way. Name another network."
         )
     size = models.get_model_weights(architecture).DEFAULT.meta["num_params"]
     if size > MOST_PARAMETERS:
@@ -142,29 +180,26 @@ def _build(architecture: str, data: bytes, repo: str) -> Backbone:
     """Raises WeightsError."""
     from torchvision import models
 
-    # These two would also draw fresh weights slowly, to be overwritten at once.
-    slow = architecture in ("googlenet", "inception_v3")
-    network = models.get_model(
-        architecture, weights=None, **({"init_weights": False} if slow else {})
-    )
     try:
-        backbone = Backbone(network)
-    except (ValueError, RuntimeError) as error:
-        why = str(error) if isinstance(error, ValueError) else "it cannot be taken apart"
-        raise WeightsError(f"{architecture} is no backbone for a memory: {why}.") from error
+        backbone = Backbone(models.get_model(architecture, weights=None))
+    except ValueError as error:
+        raise WeightsError(f"{architecture} is no backbone for a memory: {error}.") from error
     try:
         given = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
         raise WeightsError(f"{FILE} of {repo} is no safetensors file. Name another.") from error
-    needed = backbone.layers.state_dict()
-    for key, tensor in needed.items():
-        if key.endswith("num_batches_tracked"):
-            continue
-        if key not in given or given[key].shape != tensor.shape:
-            raise WeightsError(
-                f"{FILE} of {repo} does not hold {architecture} in torchvision's naming "
-                f"({key} is missing or of another shape). Name another."
-            )
-        needed[key] = given[key].to(tensor.dtype)
-    backbone.layers.load_state_dict(needed)
+    for name, step in zip(backbone.names, backbone.steps, strict=True):
+        needed = step.state_dict()
+        for key, tensor in needed.items():
+            # Some save a step counter that inference never reads, some do not.
+            if key.endswith("num_batches_tracked"):
+                continue
+            full = f"{name}.{key}"
+            if full not in given or given[full].shape != tensor.shape:
+                raise WeightsError(
+                    f"{FILE} of {repo} does not hold {architecture} in torchvision's naming "
+                    f"({full} is missing or of another shape). Name another."
+                )
+            needed[key] = given[full].to(tensor.dtype)
+        step.load_state_dict(needed)
     return backbone.eval().requires_grad_(False)

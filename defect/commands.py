@@ -146,6 +146,7 @@ def _teach(options: argparse.Namespace) -> int:
         print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
     product = teach_product(photos, options.name, folder=options.weights)
     path = options.out or Path(f"{product.name}.safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(product.file)
     count = product.photos
     print(

@@ -58,6 +58,7 @@ class Extractor(nn.Module):
         self.fine = nn.Sequential(_down(2 * width, 4 * width), *fine)
         coarse = [_Block(8 * width) for _ in range(BLOCKS)]
         self.coarse = nn.Sequential(_down(4 * width, 8 * width), *coarse)
+        self.channels = sum(terms)
         self.fine_terms = nn.Conv2d(4 * width, terms[0], 1)
         self.coarse_terms = nn.Conv2d(8 * width, terms[1], 1)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from defect.hub_errors import COMMIT, HubError, StillFetching, told
+
 APP_WAIT = 5.0
 """Seconds the app waits for a download before it says so and goes on without it."""
 RETRY_AFTER = 20.0
@@ -22,17 +24,9 @@ RETRY_AFTER = 20.0
 LONGEST = 900.0
 """Seconds after which a download that only drips is given up."""
 MAX_FILE_BYTES = 300 * 1024**2
-_COMMIT, _SHA256 = re.compile("[0-9a-f]{40}$"), re.compile("[0-9a-f]{64}$")
+_SHA256 = re.compile("[0-9a-f]{64}$")
 _STEP = 128 * 1024
 """Bytes from one look at a download to the next."""
-
-
-class HubError(RuntimeError):
-    """A file cannot be had from the Hub; the text says why and what to do."""
-
-
-class StillFetching(HubError):
-    """The file is on its way, but not within the time its caller had."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +92,8 @@ class _Refused(HubError):
 
 
 _FETCHES: dict[tuple[Pin, Wanted], _Fetch] = {}
+_NOT_FOUND: dict[Pin, tuple[float, str]] = {}
+"""When and why `find` failed."""
 _LOCK = threading.Lock()
 _SLOTS = threading.BoundedSemaphore(2)
 """Downloads at a time; the rest wait in their own threads."""
@@ -128,7 +124,9 @@ def cached_path(pin: Pin, wanted: Wanted) -> Path | None:
     return None
 
 
-def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
+def find(
+    repo: str, file: str, revision: str, named: str, wait: float | None = None
+) -> tuple[Pin, Wanted]:
     """A file nobody listed here: the Hub says its commit, checksum and size.
 
     At a commit whose file is cached no request is made.
@@ -136,27 +134,38 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
     Args:
         revision: a commit, a branch or a tag.
         named: where the repository was named, for messages.
+        wait: seconds the Hub has for its answer; None: what its client gives it.
 
     Raises:
         HubError: the Hub cannot be asked or has no such file; the text says why.
     """
     from httpx2 import HTTPError, InvalidURL
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
     pin, unknown = Pin(repo, revision, named), Wanted(file, "", 0)
-    held = try_to_load_from_cache(repo, file, revision=revision)
-    if isinstance(held, str) and _COMMIT.match(revision):
-        # The cache calls a file by its checksum.
-        blob = Path(held).resolve()
-        if _SHA256.match(blob.name):
-            return pin, Wanted(file, blob.name, blob.stat().st_size)
+    failed = _NOT_FOUND.get(pin)
+    if failed is not None and time.monotonic() - failed[0] < RETRY_AFTER:
+        raise HubError(failed[1])
     try:
-        told = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
+        held = try_to_load_from_cache(repo, file, revision=revision)
+        if isinstance(held, str) and COMMIT.match(revision):
+            # The cache calls a file by its checksum.
+            blob = Path(held).resolve()
+            if _SHA256.match(blob.name):
+                return pin, Wanted(file, blob.name, blob.stat().st_size)
+        about = get_hf_file_metadata(
+            hf_hub_url(repo, file, revision=revision),
+            timeout=wait or constants.HF_HUB_ETAG_TIMEOUT,
+        )
+    except HFValidationError as error:
+        raise HubError(f'"{repo}" is no name of a repository. Check {named}.') from error
     except (HTTPError, InvalidURL, OSError, ValueError, RuntimeError, EntryNotFoundError) as error:
-        raise HubError(_told(error, pin, unknown)) from error
-    commit, sha256, size = told.commit_hash or "", told.etag or "", told.size or 0
-    if not (_COMMIT.match(commit) and _SHA256.match(sha256) and size):
+        why = told(error, file, repo, revision, named)
+        _NOT_FOUND[pin] = time.monotonic(), why
+        raise HubError(why) from error
+    commit, sha256, size = about.commit_hash or "", about.etag or "", about.size or 0
+    if not (COMMIT.match(commit) and _SHA256.match(sha256) and size):
         raise HubError(f"{_name(pin, unknown)} has no checksum there. Name another repository.")
     return Pin(repo, commit, named), Wanted(file, sha256, size)
 
@@ -223,7 +232,9 @@ def _run(fetch: _Fetch) -> None:
             _download(fetch)
         failure = ""
     except (*known, EntryNotFoundError, XetDownloadError) as error:
-        failure = _told(error, fetch.pin, fetch.wanted)
+        failure = told(
+            error, fetch.wanted.file, fetch.pin.repo, fetch.pin.revision, fetch.pin.named
+        )
         fetch.final = isinstance(error, _Refused)
     finally:
         fetch.failure, fetch.ended = failure, time.monotonic()
@@ -244,13 +255,15 @@ def _download(fetch: _Fetch) -> None:
     if wanted.size > MAX_FILE_BYTES:
         raise _Refused(f"{name} is {megabytes(wanted.size)}, more than a weights file can have.")
     # Asked first, as it fails at once where `hf_hub_download` would try an absent Hub for 23 s.
-    told = get_hf_file_metadata(hf_hub_url(pin.repo, wanted.file, revision=pin.revision))
-    if told.commit_hash is None:
+    about = get_hf_file_metadata(hf_hub_url(pin.repo, wanted.file, revision=pin.revision))
+    if about.commit_hash is None:
         raise FileMetadataError
-    if told.size not in (None, wanted.size):
-        raise _Refused(f"{name} is {told.size} bytes, not the {wanted.size} listed. It is refused.")
-    if told.etag and len(told.etag) == 64 and told.etag != wanted.sha256:
-        raise _Refused(_wrong(name, wanted, told.etag))
+    if about.size not in (None, wanted.size):
+        raise _Refused(
+            f"{name} is {about.size} bytes, not the {wanted.size} listed. It is refused."
+        )
+    if about.etag and len(about.etag) == 64 and about.etag != wanted.sha256:
+        raise _Refused(_wrong(name, wanted, about.etag))
     # The client's own 10 MB would let a bar jump, and a drip go on unseen.
     constants.DOWNLOAD_CHUNK_SIZE = _STEP
     # A cached copy that got here is damaged: it is there, but `cached` did not take it.
@@ -292,49 +305,6 @@ def _bar(fetch: _Fetch) -> Any:
             pass
 
     return Bar
-
-
-def _told(error: BaseException, pin: Pin, wanted: Wanted) -> str:
-    """An error of the Hub client as a sentence."""
-    from httpx2 import ConnectError, TimeoutException
-    from huggingface_hub import errors
-
-    if isinstance(error, HubError):
-        return str(error)
-    name, at = _name(pin, wanted), pin.revision
-    if _COMMIT.match(at):
-        at = f"{at[:8]}…"
-    if isinstance(error.__cause__, errors.FileMetadataError):
-        error = error.__cause__
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return f"{name} is not fetched, as HF_HUB_OFFLINE is set. Unset it, or fetch the file once."
-    if isinstance(error, errors.GatedRepoError):
-        return f"{pin.repo} on the Hub is gated. Accept its terms there and set HF_TOKEN."
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"{pin.repo} on the Hub has no revision {at}. Check {pin.named}."
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"There is no {pin.repo} on the Hub, or it is private. Check the name in "
-            f"{pin.named}, or set HF_TOKEN to a token that may read it."
-        )
-    if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, FileNotFoundError):
-        return f"{pin.repo} on the Hub has no {wanted.file} at revision {at}. Check {pin.named}."
-    if isinstance(error, errors.HfHubHTTPError):
-        status = error.response.status_code
-        if status in (401, 403):
-            return f"The Hub refused to give {name}. Set HF_TOKEN to a token that may read it."
-        return f"{name} was not fetched: the Hub answered with error {status}. Try again later."
-    if isinstance(error, errors.FileMetadataError):
-        return f"{name} was not fetched: what answered is no Hub. Check HF_ENDPOINT and proxies."
-    if isinstance(error, TimeoutException):
-        return f"{name} was not fetched: the Hub did not answer in time. Try again later."
-    if isinstance(error, PermissionError):
-        return f"{name} was not fetched: its cache cannot be written. Set HF_HOME to a folder."
-    if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        return f"{name} was not fetched: {error.strerror.lower()}. Try again."
-    if isinstance(error, ConnectError):
-        return f"{name} was not fetched: the Hub cannot be reached. Try again later."
-    return f"{name} was not fetched: its download was cut off. Try again."
 
 
 def _wrong(name: str, wanted: Wanted, found: str) -> str:

@@ -64,8 +64,6 @@ class Memory:
     whitening: Tensor
     """64×64×64: in each block of places, the lower triangle that makes normal features
     uncorrelated."""
-    place_usual: Tensor
-    """1024: mean distance at each place, each taught photo judged by the others."""
     bank: Tensor
     """P×64 projected features of good patches."""
     light: float
@@ -78,7 +76,8 @@ class Memory:
     limit: float
     """Normal limit of the combined map; dividing by it gives the map's unit."""
     normal_scores: list[float]
-    """Each taught photo's score by the memory of the others, in multiples of the limit."""
+    """Each taught photo's score by the memory of the others, in multiples of the limit; of fewer
+    than eight photos their copies' too."""
     photos: int
     extractor: str
     """SHA-256 of the extractor's weights file: with another one, nothing fits."""
@@ -100,7 +99,6 @@ def _shapes(channels: int, patches: int) -> dict[str, tuple[int, ...]]:
         "projection": (channels, DIRECTIONS),
         "place_mean": (_POSITIONS, DIRECTIONS),
         "whitening": (_BLOCKS, _TRIANGLE),
-        "place_usual": (_POSITIONS,),
         "bank": (patches, DIRECTIONS),
     }
 
@@ -136,8 +134,6 @@ def restore_memory(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) ->
     if not isinstance(extractor, str) or len(extractor) > 128:
         raise ValueError("it does not name its extractor")
     kept = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-    if not bool((kept["place_usual"] > 0).all()):
-        raise ValueError("its usual distances are not above 0")
     fields: dict[str, Any] = {
         **kept,
         "whitening": unfold_triangles(kept["whitening"], DIRECTIONS),
@@ -181,12 +177,6 @@ def place_distance(mean: Tensor, whitening: Tensor, projected: Tensor) -> Tensor
     return by_place(white.square().mean(2).sqrt(), BLOCK).flatten(1)
 
 
-def even_out(distance: Tensor, usual: Tensor) -> Tensor:
-    """N×1024 place distances by the root of what is usual there: edges always differ more, and
-    what differs less than elsewhere may still be a defect."""
-    return distance / usual.sqrt()
-
-
 def bank_distance(bank: Tensor, projected: Tensor, barred: Tensor | None = None) -> Tensor:
     """N×1024×64 → N×1024 distances to the nearest patch; `barred`, P bool, leaves patches out."""
     lengths = bank.square().sum(1)
@@ -215,8 +205,7 @@ def anomaly_maps(memory: Memory, features: Tensor) -> Tensor:
     zero = projected.new_zeros(projected.shape[:2])
     place = bank = zero
     if share > 0:
-        distance = place_distance(memory.place_mean, memory.whitening, projected)
-        place = even_out(distance, memory.place_usual) / memory.place_limit
+        place = place_distance(memory.place_mean, memory.whitening, projected) / memory.place_limit
     if share < 1:
         bank = bank_distance(memory.bank, projected) / memory.bank_limit
     return combine(place, bank, share) / memory.limit

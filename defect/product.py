@@ -115,8 +115,11 @@ def teach_product(
     return Product(inspector, file, names, tuple(odd), tuple(notes), taught.seconds)
 
 
-def load_product(path: str, folder: Path = WEIGHTS_FOLDER) -> Product:
+def load_product(path: str, folder: Path = WEIGHTS_FOLDER, wait: float | None = None) -> Product:
     """A detector downloaded earlier.
+
+    Args:
+        wait: seconds a backbone's download is waited for.
 
     Raises:
         WeightsError: it is not one, or must not be used.
@@ -127,7 +130,7 @@ def load_product(path: str, folder: Path = WEIGHTS_FOLDER) -> Product:
     if file.stat().st_size > MAX_MEMORY_BYTES:
         raise WeightsError(f'"{file.name}" is too large to be a taught detector.')
     data = file.read_bytes()
-    return Product(from_bytes(data, file.name, folder), data, ())
+    return Product(from_bytes(data, file.name, folder, wait), data, ())
 
 
 def _read(

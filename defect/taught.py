@@ -11,11 +11,10 @@ from typing import Any, overload
 
 import numpy as np
 import torch
-from torch import nn
 
-from defect import hub, sources, weights
 from defect import memory as normal
-from defect.backbone import chosen, load_backbone
+from defect import sources, weights
+from defect.backbone import Backbone, chosen, load_backbone
 from defect.batch import in_passes
 from defect.extractor import Extractor, fold
 from defect.images import Prepared, Source
@@ -33,6 +32,7 @@ from defect.weights import (
 )
 
 EXTRACTOR = ("extractor", "shared")
+Features = Extractor | Backbone
 MAX_MEMORY_BYTES = 8 * 1024**2
 """A memory's file is 1.1 MB; a larger one is something else."""
 NOT_A_MEMORY = "is not a detector this app can load"
@@ -43,7 +43,7 @@ class MemoryInspector:
     """Looks at photos through the extractor and compares them with a memory of normal."""
 
     def __init__(
-        self, extractor: nn.Module, memory: Memory, metadata: Metadata, source: WeightsSource
+        self, extractor: Features, memory: Memory, metadata: Metadata, source: WeightsSource
     ) -> None:
         self.extractor = extractor
         self.memory = memory
@@ -125,7 +125,7 @@ def _extractor(folder: Path, sha256: str) -> tuple[Extractor, str]:
 
 def teaching_extractor(
     folder: Path = WEIGHTS_FOLDER, wait: float | None = None
-) -> tuple[nn.Module, str, str]:
+) -> tuple[Features, str, str]:
     """What a new product is taught through, its SHA-256, and its name where it is a backbone.
 
     Args:
@@ -161,15 +161,19 @@ def load_memory(category: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector
     return MemoryInspector(extractor, memory, content.metadata, content.source)
 
 
-def from_bytes(data: bytes, name: str, folder: Path = WEIGHTS_FOLDER) -> MemoryInspector:
+def from_bytes(
+    data: bytes, name: str, folder: Path = WEIGHTS_FOLDER, wait: float | None = None
+) -> MemoryInspector:
     """A detector somebody downloaded earlier. Nothing in the file is trusted.
 
     Args:
         data: the file's content.
         name: how to call the file in messages.
+        wait: seconds a backbone's download is waited for; None: until it is done.
 
     Raises:
-        WeightsError: it is not a memory, is damaged or too large, or fits another extractor.
+        WeightsError: it is not a memory, is damaged or too large, or fits another extractor; or
+            what it was taught through cannot be had.
     """
     if len(data) > MAX_MEMORY_BYTES:
         raise WeightsError(f'"{name}" is {len(data) / 1e6:.0f} MB; a taught detector has under 2.')
@@ -179,7 +183,6 @@ def from_bytes(data: bytes, name: str, folder: Path = WEIGHTS_FOLDER) -> MemoryI
         if content.metadata.model != MEMORY:
             raise ValueError("it is of another model")
         memory = _memory_of(content)
-        extractor = _extractor_of(memory, folder)
         metadata = replace(
             content.metadata,
             category=plain_name(str(content.metadata.category)),
@@ -190,6 +193,9 @@ def from_bytes(data: bytes, name: str, folder: Path = WEIGHTS_FOLDER) -> MemoryI
     except (WeightsError, ValueError, TypeError, KeyError, AttributeError) as error:
         why = str(error) if type(error) is ValueError else "it is no file of this app, or damaged"
         raise WeightsError(f'"{name}" {NOT_A_MEMORY}: {why}.') from error
+    extractor = _extractor_of(memory, folder, wait)
+    if extractor is None or len(memory.centre) != extractor.channels:
+        raise WeightsError(f'"{name}" {NOT_A_MEMORY}: {ANOTHER}.')
     return MemoryInspector(extractor, memory, metadata, source)
 
 
@@ -206,18 +212,17 @@ def _memory_of(content: weights.Weights) -> Memory:
     return restore_memory(content.calibration, content.metadata.calibration)
 
 
-def _extractor_of(memory: Memory, folder: Path) -> nn.Module:
-    """What a memory was taught through, of the folder's extractor and the backbone chosen here.
+def _extractor_of(memory: Memory, folder: Path, wait: float | None) -> Features | None:
+    """What a memory was taught through, if it is the folder's extractor or the backbone chosen.
 
     Raises:
-        ValueError: neither is it.
-        WeightsError: the one asked for must not be used.
+        WeightsError: the one asked for cannot be had, or must not be used.
     """
     extractor, sha256 = load_extractor(folder)
     if memory.extractor == sha256:
         return extractor
     if backbone := chosen():
-        other, sha256 = load_backbone(backbone, hub.APP_WAIT)
+        other, sha256 = load_backbone(backbone, wait)
         if memory.extractor == sha256:
             return other
-    raise ValueError(ANOTHER)
+    return None

@@ -134,7 +134,9 @@ def hub_server(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub
     for name in ("HF_TOKEN", "DEFECT_HUB_REPO", "DEFECT_HUB_REVISION"):
         monkeypatch.delenv(name, raising=False)
     hub._FETCHES.clear()
+    hub._NOT_FOUND.clear()
     yield server
     server.stop()
     close_session()
     hub._FETCHES.clear()
+    hub._NOT_FOUND.clear()

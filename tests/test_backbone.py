@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
 
-from defect import backbone, hub, taught
+from defect import backbone, hub, taught, weights
 from defect.backbone import FILE, VARIABLE, Backbone, load_backbone
 from defect.product import Product, load_product, teach_product
 from defect.weights import NotAvailable, WeightsError
@@ -33,9 +34,9 @@ def network() -> nn.Module:
 @pytest.fixture
 def server(hub_server: HubServer, network: nn.Module) -> Iterator[HubServer]:
     hub_server.files[FILE] = safetensors.torch.save(network.state_dict())
-    load_backbone.cache_clear()
+    backbone._LOADED.clear()
     yield hub_server
-    load_backbone.cache_clear()
+    backbone._LOADED.clear()
 
 
 @pytest.fixture
@@ -71,15 +72,33 @@ def test_the_last_layers_at_both_strides_are_taken(
     assert [view.shape for view in seen] == [(2, *fine), (2, *coarse)]
 
 
-def test_the_features_are_the_networks_own() -> None:
-    made = models.get_model("resnet18", weights=None).eval()
-    kept: list[Tensor] = []
-    made.layer2.register_forward_hook(lambda module, given, out: kept.append(out))
+@pytest.mark.parametrize(
+    ("architecture", "fine", "coarse"),
+    [
+        ("resnet18", "layer2", "layer3"),
+        ("densenet121", "features.denseblock2", "features.denseblock3"),
+        ("efficientnet_b0", "features.3", "features.5"),
+        ("shufflenet_v2_x0_5", "stage2", "stage3"),
+    ],
+)
+def test_the_features_are_the_networks_own(architecture: str, fine: str, coarse: str) -> None:
+    made = models.get_model(architecture, weights=None).eval()
+    kept: dict[str, Tensor] = {}
+    for name in (fine, coarse):
+
+        def keep(module: nn.Module, given: object, out: Tensor, name: str = name) -> None:
+            kept[name] = out
+
+        made.get_submodule(name).register_forward_hook(keep)
     pixels = torch.rand(1, 3, 256, 256)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    seen = Backbone(made)
     with torch.inference_mode():
         made((pixels - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1))
-        torch.testing.assert_close(Backbone(made)(pixels)[0], kept[0])
+        expected = dict(kept)
+        for view, name in zip(seen(pixels), (fine, coarse), strict=True):
+            torch.testing.assert_close(view, expected[name])
+    assert seen.channels == sum(out.shape[1] for out in expected.values())
 
 
 def test_a_product_is_taught_through_it_and_loads_only_where_it_is_chosen(
@@ -115,7 +134,7 @@ def test_off_by_default(folder: Path) -> None:
 def test_at_a_commit_the_cache_answers_alone(server: HubServer) -> None:
     first, sha256 = load_backbone(f"{NAME}@{REVISION}")
     asked = len(server.asked)
-    load_backbone.cache_clear()
+    backbone._LOADED.clear()
     hub._FETCHES.clear()
     again, same = load_backbone(f"{NAME}@{REVISION}")
     assert len(server.asked) == asked > 0 and sha256 == same
@@ -130,6 +149,8 @@ def test_at_a_commit_the_cache_answers_alone(server: HubServer) -> None:
         (f"resnet18={REPO}@main/../..", "names no backbone"),
         (REPO, 'no network "defect"'),
         (f"vgg16={REPO}", "138 million parameters"),
+        (f"inception_v3={REPO}", "prepared in another way"),
+        ("resnet18=a--b/c..d", "is no name of a repository"),
         (f"swin_t={REPO}", "no maps of a photo"),
         (f"resnet18={REPO}", "does not hold resnet18"),
         ("resnet18=nobody/nothing", "no nobody/nothing on the Hub"),
@@ -158,3 +179,44 @@ def test_a_slow_download_is_told_and_goes_on(server: HubServer) -> None:
         load_backbone(NAME, 0.5)
     server.fault = ""
     assert isinstance(load_backbone(NAME, 30.0)[0], backbone.Backbone)
+
+
+def test_visitors_at_once_get_one_network_and_others_inspect_meanwhile(
+    server: HubServer, folder: Path, photos: list[str]
+) -> None:
+    inspect = teach_product(photos, "own", folder=folder).inspector
+    with ThreadPoolExecutor(6) as pool:
+        loads = [pool.submit(load_backbone, NAME, 30.0) for _ in range(4)]
+        looks = [pool.submit(inspect, photos[0]) for _ in range(20)]
+        assert len({id(load.result()[0]) for load in loads}) == 1
+        assert len({look.result().score for look in looks}) == 1
+    assert server.downloads() == 1
+
+
+def test_what_a_detector_needs_and_is_not_here_is_told_as_it_is(
+    server: HubServer, folder: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, NAME)
+    file = folder.parent / "other.safetensors"
+    file.write_bytes(teach_product(photos, "other", folder=folder).file)
+    backbone._LOADED.clear()
+    server.fault = "503"
+    with pytest.raises(WeightsError, match="error 503"):
+        load_product(str(file), folder)
+    asked = len(server.asked)
+    with pytest.raises(WeightsError, match="error 503"):
+        load_product(str(file), folder)
+    assert len(server.asked) == asked  # a failure is remembered for a while
+    monkeypatch.setenv(VARIABLE, "nonsense")
+    with pytest.raises(WeightsError, match="names no backbone"):
+        load_product(str(file), folder)
+
+
+def test_a_forged_detector_of_another_width_is_refused(folder: Path, photos: list[str]) -> None:
+    product = teach_product(photos, "own", folder=folder)
+    memory, metadata = product.inspector.memory, product.inspector.metadata
+    tensors = memory.tensors()
+    narrow = tensors | {name: tensors[name][:10] for name in ("centre", "projection")}
+    data = weights.to_bytes({}, narrow, metadata)
+    with pytest.raises(WeightsError, match="another feature extractor"):
+        taught.from_bytes(data, "forged.safetensors", folder)

@@ -16,7 +16,7 @@ from defect.memory import restore_memory
 from defect.scoring import to_tensor
 from defect.taught import MemoryInspector, from_bytes, load_extractor
 from defect.training import memories
-from defect.training.teach import Taught, teach
+from defect.training.teach import ALONE, Taught, teach
 from defect.weights import NotAvailable, WeightsError
 from tests.memory_photos import good_photos, tiny_extractor, write_extractor
 
@@ -96,6 +96,12 @@ def test_one_photo_or_many(extractor: Extractor, count: int) -> None:
     calm, spoiled = _scores(extractor, few, photos).tolist()
     assert spoiled > calm
     assert count < 20 or few.passes <= 5
+
+
+def test_the_limit_of_one_photo_is_far_above_its_copies(extractor: Extractor) -> None:
+    alone = teach(extractor, good_photos(1, 0), "sha")
+    assert 0.9 / ALONE < max(alone.memory.normal_scores) <= 1 / ALONE
+    assert (_scores(extractor, alone, good_photos(12, 9)) >= 1).float().mean() < 0.5
 
 
 def test_no_photo_or_too_many_are_refused(extractor: Extractor) -> None:

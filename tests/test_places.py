@@ -34,6 +34,40 @@ def test_a_block_shares_its_covariance_with_the_places_around_it() -> None:
     assert int((weights[0] > 0).sum()) == 36  # a corner has fewer around it
 
 
+def test_what_varies_around_a_block_is_forgiven_in_it() -> None:
+    draw = torch.Generator().manual_seed(0)
+    own = 0.1 * torch.randn(10, 1024, normal.DIRECTIONS, generator=draw)
+    for row in range(8, 10):  # just under the second row of blocks
+        own[:, 32 * row : 32 * row + 32, 0] += torch.randn(10, 32, generator=draw)
+    fitted = Places(own, own[:1], np.array([0]))
+    odd = own.mean(0).repeat(2, 1, 1)
+    odd[0, :, 0] += 1
+    odd[1, :, 1] += 1
+    near, strange = normal.place_distance(fitted.mean, fitted.whitening, odd)[
+        :, 32 * 4 : 32 * 8
+    ].mean(1)
+    far, _ = normal.place_distance(fitted.mean, fitted.whitening, odd)[:, 32 * 20 :].mean(1)
+    assert near < 0.8 * far and near < 0.8 * strange
+
+
+def test_a_photo_without_copies_is_left_out_exactly_too() -> None:
+    draw = torch.Generator().manual_seed(4)
+    own = torch.randn(45, 1024, normal.DIRECTIONS, generator=draw)
+    copied = np.arange(40)
+    copies = own[:40] + 0.5 * torch.randn(40, 1024, normal.DIRECTIONS, generator=draw)
+    left_out = Places(own, copies, copied).distances([(own[44:], np.array([44]))])[0]
+    others = Places(own[:44], copies, copied)
+    apart = normal.place_distance(others.mean, others.whitening, own[44:])
+    torch.testing.assert_close(left_out, apart, rtol=5e-3, atol=5e-3)
+
+
+def test_two_photos_that_have_nothing_in_common_can_be_fitted() -> None:
+    own = torch.zeros(2, 1024, normal.DIRECTIONS)
+    own[1] = 30 * torch.randn(normal.DIRECTIONS, generator=torch.Generator().manual_seed(1))
+    fitted = Places(own, own.repeat_interleave(3, 0), np.repeat([0, 1], 3))
+    assert fitted.distances([(own, np.arange(2))])[0].isfinite().all()
+
+
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_what_moves_in_copies_is_forgiven(count: int) -> None:
     draw = torch.Generator().manual_seed(0)

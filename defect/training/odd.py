@@ -15,7 +15,7 @@ LEAST_PHOTOS = 5
 ODD_SPREADS = 2.5
 """Robust standard deviations of the log score above its median that make a photo odd."""
 LEAST_SPREAD = 0.12
-"""Scores this close, as a ratio, are never told apart."""
+"""Of the log score, at least: a photo is odd from exp(2.5 × 0.12) = 1.35 times the median on."""
 OTHER_PRODUCT = 2.2
 """Times the usual score."""
 LIGHT_RANGE = 0.72, 1.38

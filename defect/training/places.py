@@ -19,7 +19,7 @@ NEAR = 8
 """Places a side, in and around a block, that share in its covariance."""
 NEAR_SHARE, NEAR_UNTIL = 0.4, 80
 """Their part of it while photos are few, half of that at so many: then a block's own 4×4 do."""
-OWN_SHARE_AT = 5
+OWN_SHARE_AT = 20
 """With so many places seen a block's covariance counts half, the common one the other half."""
 JITTER_PHOTOS = 2
 """What turned and moved copies show of a block counts as so many photos more: a few photos show

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,7 +103,7 @@ def teach(
     if n < _FEW:
         judged.append((jittered, copied))
     judged.append((spoiled, planted))
-    placed, usual = _evened_out(place.distances(judged), judged)
+    placed = place.distances(judged)
     banked = [_bank(bank, owners, items, owner) for items, owner in judged]
     good = torch.cat(placed[:-1]), torch.cat(banked[:-1])
     bad = placed[-1], banked[-1]
@@ -120,7 +120,6 @@ def teach(
         projection=projection,
         place_mean=place.mean,
         whitening=place.whitening,
-        place_usual=usual,
         bank=bank,
         light=round(light, 4),
         place_limit=limits[0],
@@ -206,23 +205,6 @@ def _jitter(pixels: Tensor, draw: torch.Generator) -> Tensor:
 
 def _plant(pixels: Tensor, draw: torch.Generator) -> Tensor:
     return paste_defects(pixels, draw)[0].clamp_(0, 1)
-
-
-def _evened_out(
-    placed: list[Tensor], judged: Sequence[tuple[Tensor, np.ndarray]]
-) -> tuple[list[Tensor], Tensor]:
-    """Distances by what is usual at each place (`memory.even_out`), which is 1024; each item's by
-    the other photos."""
-    first, photos = placed[0], judged[0][1]
-    usual = as_stored({"": first.mean(0).clamp_min(1e-3)})[""]
-    found = []
-    for distances, (_, owners) in zip(placed, judged, strict=True):
-        others = usual.expand(len(distances), -1)
-        if len(first) == len(np.unique(photos)) > 1:
-            own = first[torch.from_numpy(owners)]
-            others = ((len(first) * usual - own) / (len(first) - 1)).clamp_min(1e-3)
-        found.append(normal.even_out(distances, others))
-    return found, usual
 
 
 def _patches(

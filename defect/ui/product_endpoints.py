@@ -49,7 +49,7 @@ def _teaching() -> None:
         if detector is None:
             raise gr.Error("There is no file. Send the detector as `detector`.")
         try:
-            product = load_product(uploaded(detector))
+            product = load_product(uploaded(detector), wait=APP_WAIT)
         except WeightsError as error:
             raise gr.Error(str(error)) from error
         return PRODUCTS.put(product, request.session_hash), _summary(product)

@@ -161,7 +161,7 @@ def product_tab(demo: gr.Blocks) -> Spoken:
         if path is None:
             return (gr.skip(),) * len(shown)
         try:
-            product = load_product(uploaded(path))
+            product = load_product(uploaded(path), wait=APP_WAIT)
         except WeightsError as error:
             return _untaught(words.problem(str(error)))
         PRODUCTS.forget(old)
