@@ -100,7 +100,7 @@ def test_one_photo_or_many(extractor: Extractor, count: int) -> None:
 
 def test_the_limit_of_one_photo_is_far_above_its_copies(extractor: Extractor) -> None:
     alone = teach(extractor, good_photos(1, 0), "sha")
-    assert 0.9 / ALONE < max(alone.memory.normal_scores) <= 1 / ALONE
+    assert 0.6 / ALONE < max(alone.memory.normal_scores) <= 1 / ALONE
     assert (_scores(extractor, alone, good_photos(12, 9)) >= 1).float().mean() < 0.5
 
 
