@@ -99,17 +99,12 @@ def _chain(network: nn.Module, fine: str, coarse: str) -> list[tuple[str, nn.Mod
     """The network's parts in order, or theirs where a map is among them, up to the coarse map."""
     chain: list[tuple[str, nn.Module]] = []
     for name, part in network.named_children():
-        if f"{name}." in fine or f"{name}." in coarse:
+        if fine.startswith(f"{name}.") or coarse.startswith(f"{name}."):
             chain += [(f"{name}.{inner}", module) for inner, module in part.named_children()]
         else:
             chain.append((name, part))
-    last = [name for name, _ in chain]
-    end = (
-        last.index(coarse)
-        if coarse in last
-        else max(number for number, name in enumerate(last) if name.startswith(f"{coarse}."))
-    )
-    return chain[: end + 1]
+    inside = [f"{name}.".startswith(f"{coarse}.") for name, _ in chain]
+    return chain[: len(chain) - inside[::-1].index(True)]
 
 
 _LOADED: dict[str, tuple[Backbone, str]] = {}
@@ -132,8 +127,8 @@ def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
         NotAvailable: the file cannot be had (yet); the text says why.
         WeightsError: the name is none, or the file does not fit.
     """
-    if name in _LOADED:
-        return _LOADED[name]
+    if kept := _LOADED.get(name):
+        return kept
     form = _FORM.fullmatch(name)
     if form is None:
         raise WeightsError(
