@@ -108,6 +108,9 @@ def test_transfer_and_thesis_tables() -> None:
     there = replace(FOUND[0], transfer={"kolektor_sdd": {"image": seen, "thesis_image": seen}})
     table = results_words.transfer_table([there], results.transfer_means([there]))
     assert table.count("0.731") == 4 and "0.65–0.80" in table
+    taught = replace(measured("memory", "screw", 0.9), transfer={"kolektor_sdd": {"image": seen}})
+    table = results_words.transfer_table([there, taught], results.transfer_means([there, taught]))
+    assert table.count("0.731") == 6 and "n/a" not in table  # a memory has no thesis score
     assert "Not measured yet" in results_words.transfer_table(FOUND, [])
     thesis = results_words.thesis_table(results.rows(FOUND))
     assert "0.979" in thesis and "0.986" in thesis

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, Literal
 
 from defect.evaluation.thesis import THESIS_NEU_ACCURACY
-from defect.networks import DETECTORS, MODELS
+from defect.networks import DETECTORS, MEMORY, MODELS
 from defect.results import (
     BEST_OF_THREE,
     MASKED,
@@ -168,27 +168,23 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     if not measured:
         return hint(say("transfer_none"))
     models = [model for model in DETECTORS if any(key[1] == model for key in measured)]
+    # A memory rebuilds nothing, so it has no thesis score.
+    scorings = {m: ("image",) if m == MEMORY else ("image", "thesis_image") for m in models}
+    columns = [(model, scoring) for model in models for scoring in scorings[model]]
     of = {mean.who: mean for mean in means}
     lines = [
         [escape(name)]
-        + [
-            _with_interval(measured.get((name, model)), scoring)
-            for model in models
-            for scoring in ("image", "thesis_image")
-        ]
+        + [_with_interval(measured.get((name, m)), scoring) for m, scoring in columns]
         for name in dict.fromkeys(key[0] for key in measured)
     ]
     foot = [say("mean")] + [
-        number(value)
-        for model in models
-        for value in (
-            (of[model].image_auroc, of[model].thesis_image_auroc) if model in of else (None, None)
-        )
+        number(getattr(of[m], f"{scoring}_auroc") if m in of else None) for m, scoring in columns
     ]
+    calibrated, thesis = _said("transfer_calibrated", "card_thesis")
     return table(
-        [say("transfer_trained"), *_said("transfer_calibrated", "card_thesis") * len(models)],
+        [say("transfer_trained"), *(calibrated if s == "image" else thesis for _, s in columns)],
         [*lines, foot],
-        groups=[(model.upper(), 2) for model in models],
+        groups=[(model.upper(), len(scorings[model])) for model in models],
         strong_last=True,
     )
 
