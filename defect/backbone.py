@@ -138,7 +138,7 @@ def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
     architecture = form[1] or form[3]
     _check(architecture)
     try:
-        pin, wanted = hub.find(form[2], FILE, form[4] or "main", VARIABLE, wait)
+        pin, wanted = hub.find(form[2], FILE, form[4] or "main", VARIABLE)
         data = hub.fetch(pin, wanted, wait)
     except hub.HubError as error:
         raise NotAvailable(str(error)) from error

@@ -92,7 +92,7 @@ class _Refused(HubError):
 
 
 _FETCHES: dict[tuple[Pin, Wanted], _Fetch] = {}
-_NOT_FOUND: dict[Pin, tuple[float, str]] = {}
+_NOT_FOUND: dict[tuple[Pin, str], tuple[float, str]] = {}
 """When and why `find` failed."""
 _LOCK = threading.Lock()
 _SLOTS = threading.BoundedSemaphore(2)
@@ -124,9 +124,7 @@ def cached_path(pin: Pin, wanted: Wanted) -> Path | None:
     return None
 
 
-def find(
-    repo: str, file: str, revision: str, named: str, wait: float | None = None
-) -> tuple[Pin, Wanted]:
+def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
     """A file nobody listed here: the Hub says its commit, checksum and size.
 
     At a commit whose file is cached no request is made.
@@ -134,17 +132,16 @@ def find(
     Args:
         revision: a commit, a branch or a tag.
         named: where the repository was named, for messages.
-        wait: seconds the Hub has for its answer; None: what its client gives it.
 
     Raises:
         HubError: the Hub cannot be asked or has no such file; the text says why.
     """
     from httpx2 import HTTPError, InvalidURL
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
     pin, unknown = Pin(repo, revision, named), Wanted(file, "", 0)
-    failed = _NOT_FOUND.get(pin)
+    failed = _NOT_FOUND.get((pin, file))
     if failed is not None and time.monotonic() - failed[0] < RETRY_AFTER:
         raise HubError(failed[1])
     try:
@@ -154,15 +151,12 @@ def find(
             blob = Path(held).resolve()
             if _SHA256.match(blob.name):
                 return pin, Wanted(file, blob.name, blob.stat().st_size)
-        about = get_hf_file_metadata(
-            hf_hub_url(repo, file, revision=revision),
-            timeout=wait or constants.HF_HUB_ETAG_TIMEOUT,
-        )
+        about = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
     except HFValidationError as error:
         raise HubError(f'"{repo}" is no name of a repository. Check {named}.') from error
     except (HTTPError, InvalidURL, OSError, ValueError, RuntimeError, EntryNotFoundError) as error:
         why = told(error, file, repo, revision, named)
-        _NOT_FOUND[pin] = time.monotonic(), why
+        _NOT_FOUND[pin, file] = time.monotonic(), why
         raise HubError(why) from error
     commit, sha256, size = about.commit_hash or "", about.etag or "", about.size or 0
     if not (COMMIT.match(commit) and _SHA256.match(sha256) and size):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -218,11 +219,12 @@ def _extractor_of(memory: Memory, folder: Path, wait: float | None) -> Features 
     Raises:
         WeightsError: the one asked for cannot be had, or must not be used.
     """
-    extractor, sha256 = load_extractor(folder)
-    if memory.extractor == sha256:
-        return extractor
     if backbone := chosen():
+        with suppress(NotAvailable):
+            extractor, sha256 = load_extractor(folder)
+            if memory.extractor == sha256:
+                return extractor
         other, sha256 = load_backbone(backbone, wait)
-        if memory.extractor == sha256:
-            return other
-    return None
+        return other if memory.extractor == sha256 else None
+    extractor, sha256 = load_extractor(folder)
+    return extractor if memory.extractor == sha256 else None

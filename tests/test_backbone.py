@@ -176,7 +176,7 @@ def test_other_bytes_and_other_files_are_refused(server: HubServer) -> None:
 def test_a_slow_download_is_told_and_goes_on(server: HubServer) -> None:
     server.fault = "held"
     with pytest.raises(NotAvailable, match="is being fetched"):
-        load_backbone(NAME, 0.5)
+        load_backbone(NAME, 1.0)
     server.fault = ""
     assert isinstance(load_backbone(NAME, 30.0)[0], backbone.Backbone)
 

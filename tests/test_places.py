@@ -68,6 +68,16 @@ def test_two_photos_that_have_nothing_in_common_can_be_fitted() -> None:
     assert fitted.distances([(own, np.arange(2))])[0].isfinite().all()
 
 
+def test_many_photos_alike_but_for_one_can_be_fitted() -> None:
+    draw = torch.Generator().manual_seed(2)
+    own = torch.zeros(20, 1024, normal.DIRECTIONS)
+    own[:19] += 1e-4 * torch.randn(19, 1024, normal.DIRECTIONS, generator=draw)
+    own[19] = 30 * torch.randn(1024, normal.DIRECTIONS, generator=draw)
+    fitted = Places(own, own.repeat_interleave(2, 0), np.repeat(np.arange(20), 2))
+    found = fitted.distances([(own, np.arange(20))])[0].mean(1)
+    assert found.isfinite().all() and found[19] > 10 * found[:19].max()
+
+
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_what_moves_in_copies_is_forgiven(count: int) -> None:
     draw = torch.Generator().manual_seed(0)

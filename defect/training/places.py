@@ -25,7 +25,9 @@ JITTER_PHOTOS = 2
 """What turned and moved copies show of a block counts as so many photos more: a few photos show
 little of how parts come to lie."""
 FLOOR = 0.02
-_BATCH = _FEW = 16
+_BATCH = 16
+_FEW = 16
+"""Up to so many photos the others are fitted afresh: the sums would leave too much rounding."""
 _SEEN = BLOCK * BLOCK
 """Places of a photo that tell of one covariance."""
 
@@ -86,9 +88,19 @@ class Places:
     def _without(self, photo: int, items: Tensor) -> Tensor:
         if self.n == 1:
             return normal.place_distance(self.mean, self.whitening, items)
+        try:
+            mean, lower = self._others(photo, afresh=self.n <= _FEW)
+        except torch.linalg.LinAlgError:
+            # Of photos that are nearly alike but for this one, the sums keep mostly rounding.
+            mean, lower = self._others(photo, afresh=True)
+        shifted = by_block(items - mean, BLOCK)
+        white = torch.linalg.solve_triangular(lower, shifted.transpose(1, 2), upper=False)
+        return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
+
+    def _others(self, photo: int, *, afresh: bool) -> tuple[Tensor, Tensor]:
+        """Mean and Cholesky factors without one photo: fitted afresh, or taken from the sums."""
         n = self.n
-        if n <= _FEW:
-            # Taken from the sums, one of few leaves more rounding than covariance.
+        if afresh:
             others = torch.cat([self.own[:photo], self.own[photo + 1 :]])
             mean = others.mean(0, dtype=torch.float32)
             scatter = _scatter_about(mean, others)
@@ -99,10 +111,7 @@ class Places:
             scatter = self.scatter - n / (n - 1) * _scatter(residual.unsqueeze(0))
             moved = self.all_moved - self.moved.get(photo, torch.zeros(()))
         copied = len(self.moved) - (photo in self.moved)
-        lower = self._lower(scatter, n - 1, moved / copied)
-        shifted = by_block(items - mean, BLOCK)
-        white = torch.linalg.solve_triangular(lower, shifted.transpose(1, 2), upper=False)
-        return by_place(white.square().mean(1).sqrt(), BLOCK).flatten(1)
+        return mean, self._lower(scatter, n - 1, moved / copied)
 
 
 def _scatter_about(mean: Tensor, photos: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 over copies of them, so it takes seconds.
 
 Every number that decides something is taken *leave-one-out*: each photo is judged by the memory of
-the others. For the Gaussians its part is taken from the sums and they are solved again, for the
-bank it is leaving out the photo's own patches; no photo is looked at twice for it.
+the others. For the Gaussians its part is taken from the sums and they are solved again (of up to
+16 photos: fitted afresh), for the bank it is leaving out the photo's own patches; no photo is
+looked at twice for it.
 """
 
 from __future__ import annotations
