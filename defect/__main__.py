@@ -16,6 +16,7 @@ from defect.commands import (
     inspect_with_ray,
     paths_only,
     place,
+    tell_skipped,
 )
 from defect.commands_training import AUTOENCODERS, DETECTORS, add_training, add_weights
 from defect.datasets.samples import DataError
@@ -108,8 +109,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
     check_limit(options.threshold)
     photos, skipped = photos_of(paths_only(options.photos))
-    if skipped:
-        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
+    tell_skipped(skipped)
     if not photos:
         raise DataError("There are no photos in the folder given.")
     inspect = detector(options.model, options.category, options.weights)

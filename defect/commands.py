@@ -75,6 +75,12 @@ def paths_only(places: list[Path | str]) -> list[Path]:
     return [Path(given) for given in places]
 
 
+def tell_skipped(count: int) -> None:
+    """Says how many files of folders and archives were left out, if any."""
+    if count:
+        print(f"{count} {'file' if count == 1 else 'files'} skipped, not pictures by name.")
+
+
 def add_engine(inspect: argparse.ArgumentParser) -> None:
     """Adds to `inspect` what runs it with several workers."""
     inspect.add_argument(
@@ -114,8 +120,7 @@ def inspect_with_ray(options: argparse.Namespace) -> int:
     if options.out is None:
         raise ValueError("Ray writes its parts and the report into a folder: give --out DIR.")
     photos, skipped = find(options.photos)
-    if skipped:
-        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
+    tell_skipped(skipped)
     if not photos:
         raise DataError("There are no photos in the folder given.")
     verdicts: dict[str, int] = {}
@@ -142,8 +147,7 @@ def _teach(options: argparse.Namespace) -> int:
     from defect.product import one_in, teach_product
 
     photos, skipped = photos_of(paths_only(options.photos))
-    if skipped:
-        print(f"{skipped} {'file' if skipped == 1 else 'files'} skipped, not pictures by name.")
+    tell_skipped(skipped)
     product = teach_product(photos, options.name, folder=options.weights)
     path = options.out or Path(f"{product.name}.safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ RETRY_AFTER = 20.0
 LONGEST = 900.0
 """Seconds after which a download that only drips is given up."""
 MAX_FILE_BYTES = 300 * 1024**2
-_SHA256 = re.compile("[0-9a-f]{64}$")
+SHA256 = re.compile("[0-9a-f]{64}")
 _STEP = 128 * 1024
 """Bytes from one look at a download to the next."""
 
@@ -146,10 +146,10 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
         raise HubError(failed[1])
     try:
         held = try_to_load_from_cache(repo, file, revision=revision)
-        if isinstance(held, str) and COMMIT.match(revision):
+        if isinstance(held, str) and COMMIT.fullmatch(revision):
             # The cache calls a file by its checksum.
             blob = Path(held).resolve()
-            if _SHA256.match(blob.name):
+            if SHA256.fullmatch(blob.name):
                 return pin, Wanted(file, blob.name, blob.stat().st_size)
         about = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
     except HFValidationError as error:
@@ -159,7 +159,7 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
         _NOT_FOUND[pin, file] = time.monotonic(), why
         raise HubError(why) from error
     commit, sha256, size = about.commit_hash or "", about.etag or "", about.size or 0
-    if not (COMMIT.match(commit) and _SHA256.match(sha256) and size):
+    if not (COMMIT.fullmatch(commit) and SHA256.fullmatch(sha256) and size):
         raise HubError(f"{_name(pin, unknown)} has no checksum there. Name another repository.")
     return Pin(repo, commit, named), Wanted(file, sha256, size)
 

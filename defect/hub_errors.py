@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-COMMIT = re.compile("[0-9a-f]{40}$")
+COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class HubError(RuntimeError):
@@ -27,7 +27,7 @@ def told(error: BaseException, file: str, repo: str, revision: str, named: str) 
     if isinstance(error, HubError):
         return str(error)
     name, at = f"{file} of {repo} on the Hub", revision
-    if COMMIT.match(at):
+    if COMMIT.fullmatch(at):
         at = f"{at[:8]}…"
     if isinstance(error.__cause__, errors.FileMetadataError):
         error = error.__cause__

@@ -29,8 +29,6 @@ from defect.weights import (
 
 Kind = Literal["bundled", "hub cache", "hub"]
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_REVISION = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class NotHereYet(NotAvailable):
@@ -59,7 +57,7 @@ def pin(folder: Path) -> Pin | None:
         return None
     if not _REPO.fullmatch(repo):
         raise WeightsError(f'"{repo}" is no repository on the Hub. Give OWNER/NAME.')
-    if revision is None or not _REVISION.fullmatch(revision):
+    if revision is None or not hub.COMMIT.fullmatch(revision):
         raise WeightsError(
             f"Which commit of {repo}? Give its 40 hexadecimal digits as `hub.revision` in "
             f"weights/{INDEX_NAME}, or set DEFECT_HUB_REVISION."
@@ -192,7 +190,7 @@ def _hub_section(folder: Path) -> tuple[str | None, str | None, tuple[IndexEntry
         for entry in files:
             if entry.file != relative_path(entry.model, entry.category):
                 raise ValueError("a file of another name")
-            if not (_SHA256.fullmatch(entry.sha256) and entry.size > 0):
+            if not (hub.SHA256.fullmatch(entry.sha256) and entry.size > 0):
                 raise ValueError("no checksum or size")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(

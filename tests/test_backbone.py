@@ -126,7 +126,8 @@ def _loads(product: Product, folder: Path) -> bool:
     return bool(again.score == pytest.approx(product.inspector(photo).score, rel=1e-3))
 
 
-def test_off_by_default(folder: Path) -> None:
+def test_off_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
     _, sha256, name = taught.teaching_extractor(folder)
     assert (sha256, name) == (taught.load_extractor(folder)[1], "")
 
