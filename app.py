@@ -11,11 +11,13 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # Otherwise MKL keeps buffers for every thread that ever multiplied matrices.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
-from defect import zero_gpu  # noqa: F401  # before torch
-from defect.serving import settle_memory, settle_threads
-from defect.ui import build_demo
+from defect.ui import (
+    build_demo,
+    zero_gpu,  # noqa: F401  # before torch
+)
+from defect.ui.runtime import settle_memory, settle_threads
 from defect.ui.server import launch_options, queued
-from defect.weights import WeightsError
+from defect.weights.files import WeightsError
 
 
 def main() -> None:

@@ -17,9 +17,9 @@ import torch
 from PIL import Image
 
 from defect import load
-from defect.catalogue import EXAMPLES_FOLDER
-from defect.export import export
-from defect.taught import MemoryInspector
+from defect.detectors.catalogue import EXAMPLES_FOLDER
+from defect.detectors.memory_detector import MemoryInspector
+from defect.weights.onnx_export import export
 
 ROUNDS = 40
 _PAIRS = (

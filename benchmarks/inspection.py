@@ -14,12 +14,12 @@ from PIL import Image
 
 from benchmarks.table import Line
 from defect import load
-from defect.batch import look_through
-from defect.datasets.synthetic import render
-from defect.given import Given
-from defect.inspector import Inspection
-from defect.networks import build_autoencoder, fold_batch_norm
-from defect.overlay import draw_overlay
+from defect.datasets.rendered import render
+from defect.detectors.autoencoder import Inspection
+from defect.detectors.stream import look_through
+from defect.imaging.archives import Given
+from defect.imaging.overlay import draw_overlay
+from defect.networks.autoencoders import build_autoencoder, fold_batch_norm
 
 ROUNDS = 60
 

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.teaching import STEP, Test, auroc, load_test
-from defect.memory import relight
-from defect.results.averages import MASKED
-from defect.scoring import SMOOTHING, blur, scores, to_tensor
+from defect.detectors.memory import relight
+from defect.detectors.scoring import SMOOTHING, blur, scores, to_tensor
+from defect.evaluation.scorecard.averages import MASKED
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
 from defect.training.corruption import paste_defects
 from defect.training.encoder import vary

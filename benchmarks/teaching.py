@@ -18,16 +18,16 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
-from defect import memory as normal
 from defect.datasets import mvtec
 from defect.datasets.samples import Sample, load_images, load_masks
-from defect.networks import build_autoencoder
-from defect.results.averages import MASKED
-from defect.scoring import scores, to_tensor
-from defect.taught import teaching_extractor
-from defect.training.odd import odd_photos
+from defect.detectors import memory as normal
+from defect.detectors.memory_detector import teaching_extractor
+from defect.detectors.scoring import scores, to_tensor
+from defect.evaluation.scorecard.averages import MASKED
+from defect.networks.autoencoders import build_autoencoder
+from defect.training.outliers import odd_photos
 from defect.training.teach import Taught, teach
-from defect.weights import WEIGHTS_FOLDER
+from defect.weights.files import WEIGHTS_FOLDER
 
 BATCH = 16
 STEP = 4

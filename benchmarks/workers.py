@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from defect.datasets import synthetic
+from defect.datasets import rendered as synthetic
 
 CATEGORY = "rendered_cap"
 DRAWN = 80

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
-    from defect.classifier import SteelClassifier
-    from defect.inspector import Inspector
-    from defect.taught import MemoryInspector
+    from defect.detectors.autoencoder import Inspector
+    from defect.detectors.memory_detector import MemoryInspector
+    from defect.detectors.steel import SteelClassifier
 
 __version__ = "0.1.0"
 __all__ = ["load"]
@@ -53,11 +53,11 @@ def load(
         WeightsError: the weights file is damaged or does not fit; the text says what to do.
     """
     # Imported here, so that `import defect` and `--help` do not wait for torch.
-    from defect.classifier import load_classifier
-    from defect.inspector import load_inspector
-    from defect.networks import MEMORY
-    from defect.taught import load_memory
-    from defect.weights import WEIGHTS_FOLDER
+    from defect.detectors.autoencoder import load_inspector
+    from defect.detectors.memory_detector import load_memory
+    from defect.detectors.steel import load_classifier
+    from defect.networks.autoencoders import MEMORY
+    from defect.weights.files import WEIGHTS_FOLDER
 
     where = folder or WEIGHTS_FOLDER
     if model == MEMORY:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from defect.commands import (
+from defect.cli.commands import (
     TAUGHT,
     add_engine,
     add_export,
@@ -18,9 +18,9 @@ from defect.commands import (
     place,
     tell_skipped,
 )
-from defect.commands_training import AUTOENCODERS, DETECTORS, add_training, add_weights
+from defect.cli.train import AUTOENCODERS, DETECTORS, add_training, add_weights
 from defect.datasets.samples import DataError
-from defect.weights import WeightsError
+from defect.weights.files import WeightsError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -101,11 +101,11 @@ def _inspect(options: argparse.Namespace) -> int:
         return inspect_with_ray(options)
     from contextlib import nullcontext
 
-    from defect.batch import Unread, look_through
-    from defect.given import photos_of
-    from defect.inspector import check_limit
-    from defect.report import DEFECTIVE, NOT_READ, describe, row_of_error
-    from defect.report_files import About, Entry, ReportWriter, entry_of
+    from defect.detectors.autoencoder import check_limit
+    from defect.detectors.stream import Unread, look_through
+    from defect.imaging.archives import photos_of
+    from defect.reports.rows import DEFECTIVE, NOT_READ, describe, row_of_error
+    from defect.reports.writer import About, Entry, ReportWriter, entry_of
 
     check_limit(options.threshold)
     photos, skipped = photos_of(paths_only(options.photos))
@@ -136,7 +136,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> int:
-    from defect import results
+    from defect.evaluation import scorecard as results
 
     found = results.read_results(options.weights)
     if options.json:
@@ -155,7 +155,7 @@ def _results(options: argparse.Namespace) -> int:
 
 
 def _unbundle(options: argparse.Namespace) -> int:
-    from defect.results import unbundle
+    from defect.evaluation.scorecard import unbundle
 
     for name in options.categories:
         unbundle(options.weights, options.model, name)
@@ -163,7 +163,7 @@ def _unbundle(options: argparse.Namespace) -> int:
 
 
 def _synthesize(options: argparse.Namespace) -> int:
-    from defect.datasets import synthetic
+    from defect.datasets import rendered as synthetic
 
     if options.examples:
         synthetic.write_examples(options.folder)

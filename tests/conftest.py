@@ -22,7 +22,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 TINY = "rendered_cap"
 
@@ -30,7 +30,7 @@ TINY = "rendered_cap"
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One rendered category: 20 training, 4 good and 3×2 defective test photos."""
-    from defect.datasets import synthetic
+    from defect.datasets import rendered as synthetic
 
     root = tmp_path_factory.mktemp("data")
     synthetic.write_dataset(root, [TINY], train=20, good=4, defective=2, seed=7)
@@ -40,7 +40,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_weights(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights folder with a CAE trained for one epoch: fit for plumbing, not for verdicts."""
-    from defect.training import run
+    from defect.training import autoencoder_run as run
     from defect.training.autoencoder import Recipe
 
     folder = tmp_path_factory.mktemp("weights")
@@ -118,7 +118,7 @@ def hub_server(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub
     """A Hub on this machine; this process's client asks it, online and with an empty cache."""
     from huggingface_hub import close_session, constants
 
-    from defect import hub
+    from defect.weights import hub
     from tests.hub_server import HubServer
 
     server = HubServer().start()

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from defect.extractor import Extractor
-from defect.weights import Metadata, Training, save
+from defect.networks.extractor import Extractor
+from defect.weights.files import Metadata, Training, save
 
 
 def good_photos(count: int, seed: int) -> np.ndarray:

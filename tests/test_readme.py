@@ -6,10 +6,10 @@ import re
 
 import yaml
 
-from defect import results
-from defect.networks import MODELS
-from defect.ui.api_tab import examples
-from defect.weights import read_index
+from defect.evaluation import scorecard as results
+from defect.networks.autoencoders import MODELS
+from defect.ui.tabs.api import examples
+from defect.weights.files import read_index
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,10 +11,10 @@ from defect import load
 from defect.datasets import mvtec, neu
 from defect.datasets.samples import load_images, load_masks
 from defect.evaluation.metrics import image_metrics, pixel_metrics
-from defect.networks import MODELS
-from defect.overlay import SCALE_START
+from defect.imaging.overlay import SCALE_START
+from defect.networks.autoencoders import MODELS
 from defect.training.autoencoder import split
-from defect.weights import WEIGHTS_FOLDER, read_index, read_metadata
+from defect.weights.files import WEIGHTS_FOLDER, read_index, read_metadata
 
 pytestmark = pytest.mark.slow
 REAL = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from defect import load
-from defect.inspector import Inspection
-from defect.regions import place, regions
-from defect.weights import WeightsSource
+from defect.detectors.autoencoder import Inspection
+from defect.inspection_regions import place, regions
+from defect.weights.files import WeightsSource
 from tests.conftest import EXAMPLES
 
 

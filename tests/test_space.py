@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from defect import sources, zero_gpu
-from defect.weights import WEIGHTS_FOLDER, read_index
+from defect.ui import zero_gpu
+from defect.weights import resolution as sources
+from defect.weights.files import WEIGHTS_FOLDER, read_index
 from tests.conftest import ROOT, free_port, wait_for
 
 FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
@@ -120,7 +121,7 @@ def test_the_gpu_package_is_imported_before_torch() -> None:
         for node in ast.parse((ROOT / "app.py").read_text()).body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("defect")
     ]
-    assert names[0] == "defect.zero_gpu"
+    assert names[0] == "defect.ui.zero_gpu"
 
 
 def test_the_sync_is_off_until_its_secret_exists() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from defect.datasets.supervisely import read_annotation
-from defect.images import NETWORK_SIDE, network_input, read_photo
+from defect.imaging.photo import NETWORK_SIDE, network_input, read_photo
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 GOOD = "good"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from defect.images import MAX_PIXELS
+from defect.imaging.photo import MAX_PIXELS
 
 _MAX_BITMAP_BYTES = 16 * 1024**2
 

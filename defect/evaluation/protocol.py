@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from defect import load, weights
-from defect.batch import BATCH
+from defect import load
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images, load_masks
+from defect.detectors.autoencoder import DEFAULT_LIMIT
+from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
-from defect.images import prepare
-from defect.inspector import DEFAULT_LIMIT
-from defect.weights import Metadata
+from defect.imaging.photo import prepare
+from defect.weights import files as weights
+from defect.weights.files import Metadata
 
 
 def has_test(data: Path, category: str) -> bool:

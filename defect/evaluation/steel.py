@@ -11,10 +11,10 @@ import numpy as np
 from defect import load
 from defect.datasets import neu
 from defect.datasets.samples import Sample
+from defect.detectors.out_of_distribution import refused_share
 from defect.evaluation.metrics import classification_metrics, to_json
 from defect.evaluation.protocol import rewrite
-from defect.novelty import refused_share
-from defect.weights import Metadata
+from defect.weights.files import Metadata
 
 
 def evaluate_classifier(

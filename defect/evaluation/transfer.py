@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from defect import load
-from defect.batch import BATCH
 from defect.datasets.samples import DataError, Sample
+from defect.detectors.autoencoder import DEFAULT_LIMIT
+from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
 from defect.evaluation.protocol import rewrite
-from defect.images import network_input, read_photo
-from defect.inspector import DEFAULT_LIMIT
-from defect.networks import DETECTORS
-from defect.weights import read_index, read_metadata, relative_path
+from defect.imaging.photo import network_input, read_photo
+from defect.networks.autoencoders import DETECTORS
+from defect.weights.files import read_index, read_metadata, relative_path
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from defect.networks import DAE, VAE, Autoencoder, ModelName, build_autoencoder
-from defect.scoring import to_tensor
+from defect.detectors.scoring import to_tensor
+from defect.networks.autoencoders import DAE, VAE, Autoencoder, ModelName, build_autoencoder
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
 from defect.training.corruption import add_gaussian_noise, paste_defects
-from defect.weights import Training
+from defect.weights.files import Training
 
 HELD_OUT_SHARE = 0.2
 HELD_OUT_LEAST = 8

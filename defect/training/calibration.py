@@ -13,10 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from defect import scoring
-from defect.networks import Autoencoder
-from defect.packing import as_stored
-from defect.scoring import (
+from defect.detectors import scoring
+from defect.detectors.scoring import (
     DIRECTIONS,
     ERROR_SIDE,
     FEATURE_CHANNELS,
@@ -24,7 +22,9 @@ from defect.scoring import (
     Look,
     restore_calibration,
 )
+from defect.networks.autoencoders import Autoencoder
 from defect.training.autoencoder import BRIGHTNESS_JITTER
+from defect.weights.quantisation import as_stored
 
 _BATCH = 16
 _DIAGONAL_SHARE = 0.1

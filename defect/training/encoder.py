@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from defect.datasets import mvtec, neu
 from defect.datasets.samples import DataError, load_images
-from defect.networks import DAE
-from defect.scoring import to_tensor
+from defect.detectors.scoring import to_tensor
+from defect.networks.autoencoders import DAE
 from defect.training.autoencoder import (
     GRADIENT_NORM,
     MASK_WEIGHT,
@@ -36,7 +36,7 @@ from defect.training.autoencoder import (
     split,
 )
 from defect.training.corruption import add_gaussian_noise, paste_defects
-from defect.weights import IndexEntry, Metadata, Training, save
+from defect.weights.files import IndexEntry, Metadata, Training, save
 
 MODEL, NAME = "encoder", "shared"
 EPOCHS = 14

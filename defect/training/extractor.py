@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from defect.datasets import mvtec, neu, synthetic
+from defect.datasets import mvtec, neu
+from defect.datasets import rendered as synthetic
 from defect.datasets.samples import DataError, load_images
-from defect.extractor import Extractor
-from defect.images import network_input
-from defect.packing import as_stored
-from defect.scoring import to_tensor
+from defect.detectors.scoring import to_tensor
+from defect.imaging.photo import network_input
+from defect.networks.extractor import Extractor
 from defect.training.autoencoder import (
     GRADIENT_NORM,
     learning_rate_at,
@@ -36,7 +36,8 @@ from defect.training.autoencoder import (
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
 from defect.training.corruption import paste_defects
 from defect.training.encoder import TEACHER_STAGES, load_teacher, vary
-from defect.weights import IndexEntry, Metadata, Training, save
+from defect.weights.files import IndexEntry, Metadata, Training, save
+from defect.weights.quantisation import as_stored
 
 RUNS_FOLDER = Path("runs")
 MODEL, NAME = "extractor", "shared"

@@ -16,11 +16,12 @@ import numpy as np
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images
 from defect.evaluation.protocol import evaluate, has_test
-from defect.networks import MEMORY
-from defect.results import summary
-from defect.training import memories, run
+from defect.evaluation.scorecard import summary
+from defect.networks.autoencoders import MEMORY
+from defect.training import autoencoder_run as run
+from defect.training import memory as memories
 from defect.training.autoencoder import HELD_OUT_LEAST, Recipe, split
-from defect.weights import read_index, read_metadata, relative_path
+from defect.weights.files import read_index, read_metadata, relative_path
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from defect import novelty
-from defect.datasets import neu, synthetic
+from defect.datasets import neu
+from defect.datasets import rendered as synthetic
 from defect.datasets.samples import load_images
-from defect.images import network_input
-from defect.networks import SteelCNN
-from defect.packing import as_stored
-from defect.scoring import to_tensor
+from defect.detectors import out_of_distribution as novelty
+from defect.detectors.scoring import to_tensor
+from defect.imaging.photo import network_input
+from defect.networks.autoencoders import SteelCNN
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
-from defect.weights import IndexEntry, Metadata, Training, read_index, save
+from defect.weights.files import IndexEntry, Metadata, Training, read_index, save
+from defect.weights.quantisation import as_stored
 
 RENDERED_A_CLASS = 40
 RENDERED_SEED = 10_000

@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from defect import memory as normal
-from defect.memory import DIRECTIONS, MOST_SCORES, Memory
-from defect.packing import as_stored
-from defect.scoring import normal_limit, scores, to_tensor
+from defect.detectors import memory as normal
+from defect.detectors.memory import DIRECTIONS, MOST_SCORES, Memory
+from defect.detectors.scoring import normal_limit, scores, to_tensor
 from defect.training.corruption import paste_defects
-from defect.training.places import Places
+from defect.training.positional_gaussian import Places
+from defect.weights.quantisation import as_stored
 
 MOST_PHOTOS = MOST_SCORES
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)

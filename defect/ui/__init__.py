@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gradio as gr
 
-from defect.ui.api_tab import api_tab
-from defect.ui.batch_tab import batch_tab
-from defect.ui.endpoints import endpoints
-from defect.ui.inspect_tab import inspect_tab
-from defect.ui.product_endpoints import product_endpoints
-from defect.ui.product_tab import product_tab
-from defect.ui.results_tab import results_tab
-from defect.ui.spoken import greet
-from defect.ui.steel_tab import steel_tab
-from defect.ui.texts import label
+from defect.ui.endpoints.inspection import endpoints
+from defect.ui.endpoints.teaching import product_endpoints
+from defect.ui.greeting import greet
+from defect.ui.i18n import label
+from defect.ui.tabs.api import api_tab
+from defect.ui.tabs.batch import batch_tab
+from defect.ui.tabs.inspect import inspect_tab
+from defect.ui.tabs.product import product_tab
+from defect.ui.tabs.results import results_tab
+from defect.ui.tabs.steel import steel_tab
 
 
 def build_demo() -> gr.Blocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from defect.ui.texts import say
+from defect.ui.i18n import say
 
 
 def table(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from defect import catalogue
-from defect.catalogue import Category, Example
+from defect.detectors import catalogue
+from defect.detectors.catalogue import Category, Example
 
 
 @dataclass(frozen=True)

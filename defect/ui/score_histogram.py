@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from defect.ui.texts import say
+from defect.ui.i18n import say
 
 _STEPS = 6
 """Bars an octave."""

@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 from gradio import route_utils, state_holder
 
-from defect.catalogue import EXAMPLES_FOLDER
+from defect.detectors.catalogue import EXAMPLES_FOLDER
 from defect.ui.batch_style import BATCH_CSS
-from defect.ui.texts import ENGLISH, texts_for
+from defect.ui.i18n import ENGLISH, texts_for
 from defect.ui.theme import appearance
 
 MAX_WAITING = 64

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from defect.ui.texts import LANGUAGES
+from defect.ui.i18n import LANGUAGES
 
 FONT = ["ui-sans-serif", "system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
@@ -47,7 +47,7 @@ def build_theme() -> gr.themes.Base:
 
 def appearance() -> dict[str, Any]:
     """Theme, style sheet and languages, as `launch` takes them."""
-    drawn = Path(__file__).with_name("page") / "page.css"
+    drawn = Path(__file__).with_name("static") / "page.css"
     css = CSS + drawn.read_text(encoding="utf-8")
     return {"theme": build_theme(), "css": css, "i18n": LANGUAGES}
 

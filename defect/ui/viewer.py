@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from defect import catalogue
-from defect.catalogue import Category
-from defect.images import ImageError, prepare
-from defect.inspector import Inspection
-from defect.sources import NotHereYet
-from defect.threshold_cost import presets, stored_scores
-from defect.ui.texts import retell, say
-from defect.verdict import unfamiliar
-from defect.weights import WeightsError
-from defect.wire import jpeg, packed, steps, to_wire
+from defect.detectors import catalogue
+from defect.detectors.autoencoder import Inspection
+from defect.detectors.catalogue import Category
+from defect.detectors.thresholds import presets, stored_scores
+from defect.imaging.photo import ImageError, prepare
+from defect.inspection_verdict import unfamiliar
+from defect.ui.i18n import retell, say
+from defect.ui.payload import jpeg, packed, steps, to_wire
+from defect.weights.files import WeightsError
+from defect.weights.resolution import NotHereYet
 
 
 def nothing(model: str, category: Category) -> dict[str, Any]:

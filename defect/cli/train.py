@@ -1,0 +1,244 @@
+"""`train`, `evaluate` and `transfer`: argument parsing and printing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defect.datasets.samples import DataError
+from defect.weights.files import WEIGHTS_FOLDER, read_index
+
+if TYPE_CHECKING:
+    from defect.cli.commands import Commands
+    from defect.training.autoencoder import Recipe
+
+AUTOENCODERS = ["cae", "vae", "dae"]
+DETECTORS = [*AUTOENCODERS, "memory"]
+
+
+def add_training(commands: Commands) -> None:
+    """Adds `train`, `evaluate` and `transfer`."""
+    train = commands.add_parser("train", help="train a model, calibrate it and save its weights")
+    train.add_argument(
+        "model",
+        choices=[*DETECTORS, "cnn", "encoder", "extractor", "all"],
+        help="encoder: what a dae starts from; extractor: what a memory looks through; all: every "
+        "model on every category, also measured; what is done is left out",
+    )
+    train.add_argument(
+        "categories",
+        nargs="*",
+        metavar="CATEGORY",
+        help="folders in --data; none for cnn; none for all means every one",
+    )
+    train.add_argument(
+        "--models", nargs="+", choices=DETECTORS, help="with all: only these", default=None
+    )
+    train.add_argument(
+        "--again", action="store_true", help="with all: train also what there are weights for"
+    )
+    train.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="FILE",
+        help="with encoder and extractor: SqueezeNet 1.1's ImageNet weights as safetensors",
+    )
+    train.add_argument(
+        "--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder, 8 for extractor"
+    )
+    train.add_argument("--seed", type=int, default=0, help="default: 0")
+    _add_data(train)
+    add_weights(train)
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="measure models on their test photos and note it in their files"
+    )
+    evaluate.add_argument(
+        "model",
+        choices=[*DETECTORS, "cnn", "all"],
+        help="all: every detector there are weights and test photos for",
+    )
+    evaluate.add_argument(
+        "categories", nargs="*", metavar="CATEGORY", help="none for cnn; none for all: every one"
+    )
+    evaluate.add_argument(
+        "--others",
+        type=Path,
+        metavar="DIR",
+        help="with cnn: categories in MVTec AD layout whose test photos show none of its classes",
+    )
+    _add_data(evaluate)
+    add_weights(evaluate)
+    evaluate.set_defaults(run=_evaluate)
+
+    transfer = commands.add_parser(
+        "transfer", help="measure every model on KolektorSDD or KolektorSDD2, unseen in training"
+    )
+    transfer.add_argument(
+        "--save", action="store_true", help="note the figures in the weights' headers"
+    )
+    _add_data(transfer)
+    add_weights(transfer)
+    transfer.set_defaults(run=_transfer)
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Adds `--weights`."""
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
+    )
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get("DEFECT_DATA")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path(default) if default else None,
+        metavar="DIR",
+        help="folder of categories in MVTec AD layout, or of NEU classes (default: $DEFECT_DATA)",
+    )
+
+
+def _data(options: argparse.Namespace) -> Path:
+    if options.data is None:
+        raise DataError("Where is the data? Give --data DIR or set DEFECT_DATA.")
+    if not options.data.is_dir():
+        raise DataError(f'There is no folder "{options.data}". Check --data.')
+    folder: Path = options.data
+    return folder
+
+
+def _train(options: argparse.Namespace) -> int:
+    from defect.training import (
+        autoencoder_run as run,
+    )
+    from defect.training import (
+        encoder,
+        extractor,
+        steel,
+    )
+    from defect.training import (
+        memory as memories,
+    )
+    from defect.training.autoencoder import Recipe
+
+    data = _data(options)
+    pupil = options.model in ("encoder", "extractor")
+    if pupil != (options.teacher is not None):
+        raise DataError("`train encoder` or `train extractor`, and --teacher FILE, go together.")
+    chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
+    if options.model == "all":
+        return _train_all(options, data, Recipe(**chosen))
+    if options.models or options.again:
+        raise DataError("--models and --again go with `train all`.")
+    if (pupil or options.model == "cnn") and options.categories:
+        raise DataError(f"There are no categories for `train {options.model}`; leave them out.")
+    if options.model == "encoder":
+        entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
+    elif options.model == "extractor":
+        entries = [extractor.train_and_save(data, options.teacher, options.weights, **chosen)]
+    elif options.model == "memory" and options.categories:
+        teach, names = memories.teach_and_save, options.categories
+        entries = [teach(name, data, options.weights, options.seed) for name in names]
+    elif options.model == "cnn":
+        recipe = steel.SteelRecipe(**chosen)
+        entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
+    elif options.categories:
+        entries = [
+            run.train_and_save(options.model, name, data, options.weights, Recipe(**chosen))
+            for name in options.categories
+        ]
+    else:
+        raise DataError(f"Which category? Such as: python -m defect train {options.model} bottle")
+    for entry in entries:
+        print(f"{entry.file}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}…")
+    return 0
+
+
+def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
+    from defect.detectors.memory_detector import EXTRACTOR
+    from defect.networks.autoencoders import DETECTORS, MODELS
+    from defect.training import grid
+
+    listed = {(entry.model, entry.category) for entry in read_index(options.weights)}
+    # Without an extractor nothing can be taught.
+    models = options.models or [*(DETECTORS if EXTRACTOR in listed else MODELS)]
+    jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
+    print(grid.describe(jobs, recipe.epochs))
+    return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from defect.evaluation.protocol import evaluate, has_test
+    from defect.evaluation.scorecard import summary
+
+    data = _data(options)
+    if options.model == "cnn":
+        return _evaluate_cnn(options, data)
+    pairs = [(options.model, name) for name in options.categories]
+    if options.model == "all":
+        # By category, as its mean training photo is kept from one model to the next.
+        entries = sorted(read_index(options.weights), key=lambda e: (e.category, e.model))
+        pairs = [
+            (entry.model, entry.category)
+            for entry in entries
+            if entry.category in (options.categories or [entry.category])
+            and has_test(data, entry.category)
+        ]
+    if not pairs:
+        raise DataError(
+            "There are test photos for none of the weights in the data folder."
+            if options.model == "all"
+            else f"Which category? Such as: python -m defect evaluate {options.model} bottle"
+        )
+    for model, name in pairs:
+        print(summary(evaluate(model, name, data, options.weights)), flush=True)
+    return 0
+
+
+def _evaluate_cnn(options: argparse.Namespace, data: Path) -> int:
+    from defect.datasets import mvtec
+    from defect.evaluation.scorecard import steel_lines
+    from defect.evaluation.steel import evaluate_classifier
+
+    if options.categories:
+        raise DataError("There are no categories for `evaluate cnn`; leave them out.")
+    others = {}
+    if options.others:
+        names = mvtec.list_categories(options.others)
+        others = {name: mvtec.test_samples(options.others, name) for name in names}
+    print("\n".join(steel_lines(evaluate_classifier(data, options.weights, others))))
+    return 0
+
+
+def _transfer(options: argparse.Namespace) -> int:
+    from defect.datasets import kolektor
+    from defect.evaluation.transfer import (
+        save_transfer,
+        transfer,
+        transfer_line,
+        transfer_means,
+    )
+
+    samples = kolektor.samples(_data(options))
+    dataset = kolektor.dataset_name(options.data)
+    defective = sum(sample.defective for sample in samples)
+    print(f"{dataset}: {len(samples)} photos, {defective} defective")
+    results = []
+    for result in transfer(samples, options.weights):
+        print(transfer_line(result), flush=True)
+        results.append(result)
+        if options.save:
+            save_transfer(result, dataset, options.weights)
+    print("\n".join(transfer_means(results)))
+    return 0

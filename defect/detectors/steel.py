@@ -1,0 +1,142 @@
+"""Photos → the name of a steel-surface defect, for each of NEU's six classes a probability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+
+from defect.detectors.out_of_distribution import Novelty, distances, restore_novelty, see
+from defect.detectors.scoring import to_tensor
+from defect.detectors.stream import in_passes
+from defect.imaging.photo import Prepared, Source
+from defect.networks.autoencoders import SteelCNN
+from defect.weights import files as weights
+from defect.weights import resolution as sources
+from defect.weights.files import WEIGHTS_FOLDER, Metadata, WeightsError, WeightsSource
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """What the classifier says of one photo."""
+
+    photo: np.ndarray
+    """H×W×3 uint8 RGB as shown, at most 1024 pixels a side."""
+    name: str
+    notes: tuple[str, ...]
+    probabilities: dict[str, float]
+    """Class → 0..1, summing to 1, in the order of the classes."""
+    cam: np.ndarray
+    """16×16 float32 in 0..1: where the photo speaks for the class named (Grad-CAM)."""
+    weights: WeightsSource
+    novelty: float | None = None
+    """How unlike every class the photo is: 1.0 is the limit that 999 of 1,000 photos of the six
+    stay under. None where the weights hold no measure of it."""
+
+    @property
+    def known(self) -> bool:
+        """Whether the photo resembles one of the classes at all; if not, the label means little."""
+        return self.novelty is None or self.novelty <= 1
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The label's probability."""
+        return self.probabilities[self.label]
+
+    @property
+    def second(self) -> str:
+        """The second most probable class."""
+        return sorted(self.probabilities, key=self.probabilities.__getitem__)[-2]
+
+    @property
+    def margin(self) -> float:
+        """The label's probability less the second's, 0..1."""
+        return self.confidence - self.probabilities[self.second]
+
+
+class SteelClassifier:
+    """Names one of the six NEU classes, and says where a photo is like none of them."""
+
+    def __init__(
+        self,
+        network: SteelCNN,
+        classes: Sequence[str],
+        novelty: Novelty | None,
+        metadata: Metadata,
+        source: WeightsSource,
+    ) -> None:
+        self.network = network.eval()
+        self.novelty = novelty
+        self.classes = tuple(classes)
+        self.metadata = metadata
+        self.source = source
+
+    @overload
+    def __call__(self, photos: Source | Prepared) -> Classification: ...
+    @overload
+    def __call__(self, photos: list[Any]) -> list[Classification]: ...
+    def __call__(
+        self, photos: Source | Prepared | list[Any]
+    ) -> Classification | list[Classification]:
+        """Classifies one photo, or a list of them in batched passes.
+
+        Raises:
+            ImageError: a photo cannot be used; of a list, the first such.
+        """
+        found: Classification | list[Classification] = in_passes(self._classify, photos)
+        return found
+
+    @torch.inference_mode()
+    def _classify(self, photos: Sequence[Prepared]) -> list[Classification]:
+        pixels = to_tensor(np.stack([photo.seen for photo in photos]))
+        features, activations = see(self.network, pixels)
+        probabilities = self.network.classify(features).softmax(1)
+        # Behind an average pool and one linear layer the gradient Grad-CAM averages (Selvaraju et
+        # al., ICCV 2017) is that layer's own row, so no backward pass is needed.
+        rows = self.network.head.weight[probabilities.argmax(1)]
+        cams = torch.einsum("nc,nchw->nhw", rows, features).clamp_min(0)
+        cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
+        unlike = distances(self.novelty, activations).tolist() if self.novelty else None
+        return [
+            Classification(
+                photo=photo.shown,
+                name=photo.name,
+                notes=photo.notes,
+                probabilities=dict(zip(self.classes, probabilities[i].tolist(), strict=True)),
+                cam=cams[i].numpy(),
+                weights=self.source,
+                novelty=unlike[i] if unlike else None,
+            )
+            for i, photo in enumerate(photos)
+        ]
+
+
+def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
+    """The steel classifier.
+
+    Raises:
+        WeightsError: its weights are absent or must not be used.
+    """
+    content = sources.read(folder, "cnn", "neu")
+    classes = content.metadata.calibration.get("classes", [])
+    if len(classes) != 6:
+        raise WeightsError(f"weights/{content.source.file} does not name its six classes.")
+    try:
+        novelty = restore_novelty(content.calibration, content.metadata.calibration)
+    except ValueError as error:
+        raise WeightsError(
+            f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."
+        ) from error
+    network = SteelCNN()
+    weights.load_into(network, content)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+    return SteelClassifier(network, classes, novelty, content.metadata, content.source)

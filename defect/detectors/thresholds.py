@@ -1,0 +1,101 @@
+"""What a threshold costs: how many known good parts it stops and how many known defects it catches.
+
+Counted on the scores in a weights file's header; no photo is looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from defect.detectors.scoring import normal_limit
+from defect.weights.files import Metadata
+
+GOOD = "good"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The stored calibrated scores, in multiples of the normal limit."""
+
+    held_out: tuple[float, ...]
+    """Of good photos kept from training; the normal limit was set on them."""
+    good: tuple[float, ...]
+    """Of good test photos."""
+    defective: tuple[float, ...]
+    """Of defective test photos."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts at one threshold; a photo is stopped exactly when its score reaches it."""
+
+    limit: float
+    held_out: int
+    """Good photos kept from training."""
+    good: int
+    """Good test photos."""
+    stopped: int
+    """How many of these two together the threshold stops."""
+    defective: int
+    """Defective test photos; 0 where no scores of them were stored."""
+    caught: int
+    """How many of them the threshold stops."""
+
+
+def stored_scores(metadata: Metadata) -> Scores:
+    """The scores a header holds; empty where it was written before scores were stored."""
+    test = metadata.test.get("scores") or {}
+    pairs = list(zip(_list(test.get("calibrated")), _list(test.get("kind")), strict=False))
+    return Scores(
+        held_out=tuple(_list(metadata.calibration.get("normal_scores"))),
+        good=tuple(score for score, kind in pairs if kind == GOOD),
+        defective=tuple(score for score, kind in pairs if kind != GOOD),
+    )
+
+
+def cost(metadata: Metadata, limit: float) -> Cost:
+    """What the threshold `limit` (a multiple of the normal limit) costs on the stored scores."""
+    scores = stored_scores(metadata)
+    return Cost(
+        limit=limit,
+        held_out=len(scores.held_out),
+        good=len(scores.good),
+        stopped=_reaching(scores.held_out + scores.good, limit),
+        defective=len(scores.defective),
+        caught=_reaching(scores.defective, limit),
+    )
+
+
+@dataclass(frozen=True)
+class Presets:
+    """Thresholds by how many good parts they are expected to stop; a defect played no part."""
+
+    few_alarms: float
+    """About 1 good part in 1000 is stopped."""
+    balanced: float
+    """About 1 in 100: the normal limit itself."""
+    most_found: float
+    """About 1 in 10."""
+
+
+def presets(metadata: Metadata) -> Presets | None:
+    """Multiples of the normal limit, in steps of 0.01; `None` where no held-out scores are stored.
+
+    Each is `scoring.normal_limit` of the held-out normal scores, as the normal limit itself is, for
+    999, 990 and 900 of 1000 normal photos.
+    """
+    held_out = stored_scores(metadata).held_out
+    if len(held_out) < 2:
+        return None
+    few, most = (round(normal_limit(held_out, share), 2) for share in (0.999, 0.9))
+    return Presets(max(few, 1.0), 1.0, max(min(most, 1.0), 0.01))
+
+
+def _reaching(scores: Sequence[float], limit: float) -> int:
+    return sum(score >= limit for score in scores)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,58 @@
+"""What all models reached, read from the weights' own headers: rows, means, CSV, JSON, Markdown.
+
+A figure that is not in a header is None, "n/a" where people read it.
+"""
+
+from defect.evaluation.scorecard.averages import (
+    BEST_OF_THREE,
+    MASKED,
+    Mean,
+    RankCorrelation,
+    means,
+    rank_correlations,
+    transfer_means,
+)
+from defect.evaluation.scorecard.export import to_csv, to_json
+from defect.evaluation.scorecard.headers import (
+    TRANSFER,
+    UNBUNDLED_NAME,
+    Result,
+    Row,
+    read_results,
+    rows,
+    steel_of,
+)
+from defect.evaluation.scorecard.tables import (
+    put_scorecard,
+    steel_lines,
+    summary,
+    to_markdown,
+    to_text,
+)
+from defect.evaluation.scorecard.unbundle import UNBUNDLED_FOLDER, unbundle
+
+__all__ = [
+    "BEST_OF_THREE",
+    "MASKED",
+    "TRANSFER",
+    "UNBUNDLED_FOLDER",
+    "UNBUNDLED_NAME",
+    "Mean",
+    "RankCorrelation",
+    "Result",
+    "Row",
+    "means",
+    "put_scorecard",
+    "rank_correlations",
+    "read_results",
+    "rows",
+    "steel_lines",
+    "steel_of",
+    "summary",
+    "to_csv",
+    "to_json",
+    "to_markdown",
+    "to_text",
+    "transfer_means",
+    "unbundle",
+]

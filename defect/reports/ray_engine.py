@@ -1,0 +1,271 @@
+"""A folder or an object store's prefix through one model, by several workers of Ray Data.
+
+The photos are cut into parts. A worker holds the model, takes a part at a time through the same
+`look_through` as a single process, and writes the part as one Parquet file; a part that has its
+file is not looked at again. The report is then made from the files, photo by photo and in order,
+so nothing grows with the number of photos but their list.
+
+Ray is an optional extra and imported only here, when it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from defect import load
+from defect.detectors.autoencoder import Inspection, check_limit
+from defect.detectors.stream import CHUNK, Unread, look_through
+from defect.imaging.archives import Given
+from defect.imaging.buckets import Stored
+from defect.reports.parquet import is_whole, part_path, read_entries, write_entries
+from defect.reports.rows import row_of_error
+from defect.reports.writer import About, Entry, ReportWriter, entry_of
+from defect.weights.files import WEIGHTS_FOLDER
+
+PART = 8 * CHUNK
+"""Photos in one Parquet file; whole chunks, so the network's batches are a single process's."""
+PARTS_FOLDER = "parts"
+_JOB = "_job.json"
+"""The underscore keeps it out of the table that readers of Parquet make of the folder."""
+_OBJECT_STORE = 100 * 1024**2
+"""Bytes of memory shared between workers: only the photos' names pass through it."""
+_MOST_BLOCKS = 1000
+_GO_ON = "Parts already written are kept; run it again to go on."
+
+
+class EngineError(ValueError):
+    """Ray cannot be used, or stopped; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker needs to know."""
+
+    model: str
+    category: str
+    threshold: float
+    weights: Path
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, in photos."""
+
+    done: int
+    total: int
+    resumed: int
+    """Those of them that an earlier run had looked at."""
+
+
+def require_ray() -> None:
+    """Raises `EngineError` with what to install where Ray Data is not."""
+    if importlib.util.find_spec("ray") is None or importlib.util.find_spec("pyarrow") is None:
+        raise EngineError(
+            "Ray is not installed. Install the version of requirements-dev.txt, or leave "
+            "`--engine ray` out."
+        )
+
+
+def inspect_parts(
+    photos: Sequence[Given | Stored],
+    model: str,
+    category: str,
+    out: Path,
+    *,
+    threshold: float = 1.0,
+    workers: int = 1,
+    weights: Path | None = None,
+) -> Iterator[Progress | Counter[str]]:
+    """Looks at every photo there is no part of yet, then writes the report.
+
+    Gives a `Progress` after every part, and at the end the verdicts counted.
+
+    Args:
+        out: a folder; gets `parts/*.parquet` and the files of `report_files`.
+        threshold: in multiples of the normal limit.
+        workers: processes of Ray, each with the model and one thread.
+
+    Raises:
+        EngineError: Ray is not installed or stopped.
+        ValueError: the folder holds a whole report, or parts of another run.
+        NotAvailable, WeightsError: as `load`.
+    """
+    require_ray()
+    check_limit(threshold)
+    if workers < 1:
+        raise ValueError(f"{workers} workers cannot look at photos; give 1 or more.")
+    folder = weights or WEIGHTS_FOLDER
+    source = load(model, category, folder=folder).source  # type: ignore[call-overload]
+    about = About(model, category, threshold, source)
+    _make_room(out, about, photos)
+    job = Job(model, category, threshold, folder.resolve())
+    starts = range(0, len(photos), PART)
+    parts = [
+        (part_path((out / PARTS_FOLDER).resolve(), i), photos[s : s + PART])
+        for i, s in enumerate(starts)
+    ]
+    left = [(path, part) for path, part in parts if not is_whole(path, len(part))]
+    resumed = done = len(photos) - sum(len(part) for _, part in left)
+    yield Progress(done, len(photos), resumed)
+    if left:
+        for size in _run(left, job, min(workers, len(left))):
+            done += size
+            yield Progress(done, len(photos), resumed)
+    verdicts: Counter[str] = Counter()
+    with ReportWriter(out, about) as report:
+        for path, _ in parts:
+            for entry in read_entries(path):
+                verdicts[report.add(entry).verdict] += 1
+    yield verdicts
+
+
+class Worker:
+    """One process of Ray: holds the model and turns parts into files."""
+
+    def __init__(self, job: Job) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.job = job
+        self.model = load(job.model, job.category, folder=job.weights)  # type: ignore[call-overload]
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Parts as JSON (columns `path`, `photos`) → how many photos each has (column `size`) and
+        why it could not be written (column `error`, mostly empty)."""
+        sizes, errors = [], []
+        for path, text in zip(batch["path"], batch["photos"], strict=True):
+            photos = [_unpacked(values) for values in json.loads(text)]
+            sizes.append(len(photos))
+            errors.append(self._write(Path(path), photos))
+        return {"size": sizes, "error": errors}
+
+    def _write(self, path: Path, photos: list[Given | Stored]) -> str:
+        try:
+            # Ray repeats a whole block after a worker died.
+            if not is_whole(path, len(photos)):
+                write_entries(path, self._entries(photos))
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def _entries(self, photos: list[Given | Stored]) -> Iterator[Entry]:
+        for given, result in look_through(self.model, photos):
+            yield self._entry(given.name, result)
+
+    def _entry(self, name: str, result: Inspection | Unread) -> Entry:
+        if isinstance(result, Unread):
+            return Entry(row_of_error(name, result.error, self.job.model, self.job.category), name)
+        return entry_of(result.at(self.job.threshold))
+
+
+def _run(
+    left: list[tuple[Path, Sequence[Given | Stored]]], job: Job, workers: int
+) -> Iterator[int]:
+    """Has the workers write these parts; gives each part's number of photos when it is written."""
+    # Both are read when Ray is imported and started.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+    import ray.data
+    import ray.exceptions
+
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+    items = [
+        {"path": str(path), "photos": json.dumps([_packed(photo) for photo in part])}
+        for path, part in left
+    ]
+    try:
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            num_gpus=0,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        data = ray.data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
+        written = data.map_batches(
+            Worker,
+            fn_constructor_args=(job,),
+            batch_size=1,
+            num_cpus=1,
+            compute=ray.data.ActorPoolStrategy(size=workers),
+        )
+        for row in written.iter_rows():
+            if row["error"]:
+                raise EngineError(f"A part cannot be written: {row['error']}. {_GO_ON}")
+            yield int(row["size"])
+    except ray.exceptions.RayError as error:
+        raise EngineError(
+            f"Ray's workers stopped, as they do where memory runs out: try fewer. {_GO_ON}"
+        ) from error
+    finally:
+        ray.shutdown()
+
+
+def _make_room(out: Path, about: About, photos: Sequence[Given | Stored]) -> None:
+    """Prepares the folder; raises ValueError where it is taken by something else."""
+    if out.suffix.lower() == ".zip":
+        raise ValueError(f'"{out.name}": with Ray the report is a folder. Give one that is new.')
+    manifest, job = out / "manifest.json", out / PARTS_FOLDER / _JOB
+    known = {
+        **{"model": about.model, "category": about.category, "threshold": about.threshold},
+        **{"weights": about.weights.sha256, "photos": _digest(photos), "part": PART},
+    }
+    if job.is_file():
+        if job.read_text("utf-8") != json.dumps(known):
+            raise ValueError(
+                f'"{out}" holds parts of another run: other photos, model, threshold or weights. '
+                f"Give another folder."
+            )
+    else:
+        if manifest.exists() or (out / "report.csv").exists():
+            raise ValueError(f'"{out}" already holds a report. Give another folder.')
+        job.parent.mkdir(parents=True, exist_ok=True)
+        job.write_text(json.dumps(known), encoding="utf-8")
+    if manifest.is_file() and json.loads(manifest.read_text("utf-8")).get("complete"):
+        raise ValueError(f'"{out}" already holds the whole report of these photos.')
+    # What a kill left of a report: it is made again from the parts.
+    manifest.unlink(missing_ok=True)
+    (out / "report.csv").unlink(missing_ok=True)
+
+
+def _digest(photos: Sequence[Given | Stored]) -> str:
+    """Tells one list of photos from another, also where one was exchanged under its name."""
+    digest = hashlib.sha256()
+    for photo in photos:
+        if isinstance(photo, Stored):
+            seen: tuple[Any, ...] = (photo.path, photo.version)
+        else:
+            try:
+                stat = photo.path.stat()
+                seen = (photo.entry, stat.st_size, stat.st_mtime_ns)
+            except OSError:
+                seen = (photo.entry, None, None)
+        digest.update(json.dumps([photo.name, *seen]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _packed(photo: Given | Stored) -> list[Any]:
+    if isinstance(photo, Stored):
+        return [photo.root, photo.path, photo.name, photo.version]
+    return [None, str(photo.path.absolute()), photo.name, photo.entry]
+
+
+def _unpacked(values: list[Any]) -> Given | Stored:
+    if values[0] is not None:
+        return Stored(*values)
+    return Given(Path(values[1]), values[2], values[3])

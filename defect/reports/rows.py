@@ -1,0 +1,101 @@
+"""Inspections as words, table rows and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from defect.detectors.autoencoder import Inspection
+from defect.imaging.photo import ImageError
+from defect.inspection_regions import regions
+from defect.inspection_verdict import reason, unfamiliar
+
+DEFECTIVE, NORMAL, NOT_READ = "defective", "normal", "not read"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One photo's line of a batch; the fields' names are the CSV's columns."""
+
+    file: str
+    verdict: str
+    """`defective`, `normal` or `not read`."""
+    score: float | None
+    """Multiple of the normal limit."""
+    limit: float | None
+    """Threshold in use, same unit."""
+    thesis_score: float | None
+    area_percent: float | None
+    """Share of the photo inside the mask."""
+    regions: int | None
+    """Connected places of the mask."""
+    largest_percent: float | None
+    """Share of the photo inside the largest of them."""
+    model: str
+    category: str
+    weights_sha256: str
+    note: str
+    """What was changed when the photo was read, or why it could not be."""
+    overlay: str = ""
+    """The photo's picture in the same report, such as `overlays/0001_cap.jpg`."""
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def row_of(inspection: Inspection) -> Row:
+    """The inspection's line."""
+    found = regions(inspection)
+    return Row(
+        file=inspection.name,
+        verdict=DEFECTIVE if inspection.defective else NORMAL,
+        score=round(inspection.score, 4),
+        limit=round(inspection.limit, 4),
+        thesis_score=None if inspection.thesis_score is None else round(inspection.thesis_score, 6),
+        area_percent=round(100 * float(inspection.mask.mean()), 2),
+        regions=len(found),
+        largest_percent=round(100 * found[0].area, 2) if found else 0.0,
+        model=inspection.model,
+        category=inspection.category,
+        weights_sha256=inspection.weights.sha256,
+        note=" ".join(inspection.notes),
+    )
+
+
+def row_of_error(name: str, error: ImageError, model: str, category: str) -> Row:
+    """The line of a photo that could not be read."""
+    absent = (None,) * 6
+    return Row(name, NOT_READ, *absent, model, category, "", str(error))
+
+
+def to_csv(rows: Iterable[Any], columns: Sequence[str] = COLUMNS) -> str:
+    """Rows (dataclasses with these columns as fields) → CSV text with a header."""
+    return csv_line(columns) + "".join(
+        csv_line([getattr(row, name) for name in columns]) for row in rows
+    )
+
+
+def csv_line(values: Iterable[object]) -> str:
+    """One line of CSV. A file name cannot smuggle a formula into a spreadsheet."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([_harmless(value) for value in values])
+    return text.getvalue()
+
+
+def describe(inspection: Inspection) -> str:
+    """The verdict's reason in one or two sentences."""
+    text = reason(inspection)
+    text = text[0].upper() + text[1:]
+    if unfamiliar(inspection):
+        text += " Is this a photo of the kind the model was trained on?"
+    return text
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return "'" + value
+    return "" if value is None else value

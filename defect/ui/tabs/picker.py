@@ -1,0 +1,185 @@
+"""The category and model pickers, and the examples to click, as the tabs share them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from html import escape
+
+import gradio as gr
+
+from defect.detectors import catalogue
+from defect.detectors.catalogue import Category, Example
+from defect.networks.autoencoders import MODELS
+from defect.ui.greeting import Spoken
+from defect.ui.i18n import label, listed, name_of, retell, say
+from defect.weights.files import WeightsError
+from defect.weights.hub import Progress, megabytes
+
+_TICK = 0.5
+"""Seconds between two looks at a download."""
+
+
+def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Spoken]:
+    """Category and model side by side; the models offered follow the category.
+
+    A model that is only on the Hub says so with its size, and is fetched when it is chosen; a line
+    underneath tells how far that is, and which models there are no weights of.
+
+    Args:
+        first: chosen at the start.
+        prefix: of the elements' ids, `category`, `model` and `place`.
+    """
+    with gr.Row():
+        category = gr.Dropdown(
+            list(catalogue.categories()),
+            value=first.name,
+            label=label("category"),
+            scale=3,
+            min_width=110,
+            elem_id=f"{prefix}category",
+        )
+        model = gr.Radio(
+            _models(first),
+            value=first.models[0],
+            label=label("model"),
+            scale=4,
+            min_width=150,
+            elem_id=f"{prefix}model",
+        )
+    text = place_line(first)
+    place = gr.HTML(text, visible=bool(text), padding=False, elem_id=f"{prefix}place")
+
+    def choose(name: str, wanted: str | None) -> tuple[gr.Radio, gr.HTML]:
+        chosen = catalogue.categories()[name]
+        return model_choice(chosen, wanted), _shown(place_line(chosen))
+
+    def fetch(model: str, name: str) -> Iterator[tuple[gr.HTML, gr.Radio]]:
+        for text in _fetching(model, name):
+            yield _shown(text), gr.skip()
+        yield gr.skip(), gr.Radio(choices=_models(catalogue.categories()[name]))
+
+    # This event also comes from a visitor who only passes by with the Tab key: the model stays.
+    category.input(
+        choose,
+        [category, model],
+        [model, place],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    model.input(
+        fetch,
+        [model, category],
+        [place, model],
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=8,
+        concurrency_id="fetch",
+    )
+    return category, model, {place: lambda: place_line(first)}
+
+
+def model_of(category: Category, wanted: str | None) -> str:
+    """The model to use: the wanted one if the category has it, or else its recommended one."""
+    return wanted if wanted in category.models else category.models[0]
+
+
+def model_choice(category: Category, wanted: str | None) -> gr.Radio:
+    """The model picker with the category's models, one of them chosen."""
+    return gr.Radio(choices=_models(category), value=model_of(category, wanted))
+
+
+def place_line(category: Category) -> str:
+    """Which of the models are not bundled for a category; empty where all are."""
+    on_hub, nowhere = [], []
+    for model in MODELS:
+        where = catalogue.place(model, category.name)
+        if where is None:
+            nowhere.append(model.upper())
+        elif where.kind == "hub":
+            on_hub.append(f"{model.upper()} ({megabytes(where.size)})")
+    parts = [say("place_hub", models=listed(on_hub))] if on_hub else []
+    parts += [say("place_nowhere", models=listed(nowhere))] if nowhere else []
+    return _hint(" ".join(parts)) if parts else ""
+
+
+def _fetching(model: str, category: str) -> Iterator[str]:
+    """What the line says while a chosen model is fetched, and after."""
+    name = say("model_of", model=model.upper(), category=category)
+    try:
+        told = catalogue.fetch(model, category)
+        if told is None:
+            yield place_line(catalogue.categories()[category])
+            return
+        while told is not None and told.running:
+            yield _bar(name, told)
+            time.sleep(_TICK)
+            told = catalogue.fetch(model, category)
+    except WeightsError as problem:
+        yield _hint(retell(str(problem)))
+        return
+    if told is not None and told.failure:
+        yield _hint(retell(told.failure))
+    else:
+        yield _hint(say("fetched", model=name))
+
+
+def wait_for(token: str, model: str, category: str) -> str:
+    """Returns the token when the weights' download has ended, well or not."""
+    with suppress(WeightsError):  # which the next look tells
+        while (told := catalogue.fetch(model, category)) is not None and told.running:
+            time.sleep(_TICK)
+    return token
+
+
+def _bar(name: str, told: Progress) -> str:
+    share = 100 * min(told.received / told.size, 1)
+    received, size = megabytes(told.received), megabytes(told.size)
+    text = say("fetching", model=name, received=received, size=size)
+    return (
+        f'{_hint(text)}<div role="progressbar" aria-label="{escape(text)}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{share:.0f}" style="height:6px;margin-top:4px;'
+        f'border-radius:3px;background:var(--border-color-primary)"><div style="height:6px;'
+        f'border-radius:3px;background:var(--color-accent);width:{share:.1f}%"></div></div>'
+    )
+
+
+def _hint(text: str) -> str:
+    return f'<div class="hint">{escape(text)}</div>'
+
+
+def _shown(text: str) -> gr.HTML:
+    return gr.HTML(text, visible=bool(text))
+
+
+def example_gallery(examples: Sequence[Example], element: str) -> gr.Gallery:
+    """Examples in a row of four; hidden where there are none."""
+    return gr.Gallery(
+        gallery_items(examples),
+        label=label("examples"),
+        show_label=False,
+        columns=4,
+        height="auto",
+        allow_preview=False,
+        object_fit="cover",
+        interactive=False,
+        elem_id=element,
+        visible=bool(examples),
+        buttons=[],
+    )
+
+
+def gallery_items(examples: Sequence[Example]) -> list[tuple[str, str]]:
+    return [(str(example.path), name_of(example.caption, short=True)) for example in examples]
+
+
+def _models(category: Category) -> list[tuple[str, str]]:
+    return [(_label(model, category.name), model) for model in category.models]
+
+
+def _label(model: str, category: str) -> str:
+    where = catalogue.place(model, category)
+    if where is None or where.kind != "hub":
+        return model.upper()
+    return f"{model.upper()} · {megabytes(where.size)}"

@@ -1,0 +1,300 @@
+"""The Results tab's tables and sentences, made of the numbers in the weights' headers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from defect.evaluation.scorecard import (
+    BEST_OF_THREE,
+    MASKED,
+    TRANSFER,
+    Mean,
+    RankCorrelation,
+    Result,
+    Row,
+)
+from defect.evaluation.scorecard.headers import number_in
+from defect.evaluation.thesis import THESIS_NEU_ACCURACY
+from defect.networks.autoencoders import DETECTORS, MEMORY, MODELS
+from defect.ui.html_table import hint, number, table
+from defect.ui.i18n import listed, name_of, retell, say
+
+_TELLING = 0.25
+"""A brightness AUROC this far from 0.5 tells good from defective without any network."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of the scorecard."""
+
+    head: str
+    """Its text's key."""
+    kind: Literal["str", "number"]
+    value: Callable[[Row], Any]
+    width: int
+    """Pixels."""
+    form: str = ""
+    """How a value is written: as `format` takes it, or `% of <field>`."""
+
+
+SCORECARD = (
+    Column("card_category", "str", lambda r: r.category, 154),
+    Column("card_model", "str", lambda r: r.model.upper(), 82),
+    Column("card_auroc", "number", lambda r: r.image_auroc, 100, ".3f"),
+    Column("card_interval", "str", lambda r: _interval(r.image_auroc_low, r.image_auroc_high), 104),
+    Column("card_pixel", "number", lambda r: r.pixel_auroc, 86, ".3f"),
+    Column("card_aupro", "number", lambda r: r.aupro, 86, ".3f"),
+    Column("card_alarms", "number", lambda r: r.false_alarm_rate, 100, "% of normal"),
+    Column("card_found", "number", lambda r: r.detection_rate, 112, "% of defective"),
+    Column("card_f1", "number", lambda r: r.f1, 84, ".3f"),
+    Column("card_all", "number", lambda r: r.all_defective_f1, 84, ".3f"),
+    Column("card_thesis", "number", lambda r: r.thesis_image_auroc, 88, ".3f"),
+    Column("card_brightness", "number", lambda r: r.brightness_auroc, 92, ".3f"),
+)
+BEST, LOW, INCOMPLETE, UNBUNDLED = "★", "▼", "†", "‡"
+_STYLES = {BEST: "font-weight: 700; color: var(--good)", LOW: "color: var(--bad)"}
+
+
+def scorecard(rows: Sequence[Row]) -> dict[str, Any]:
+    """What `gr.Dataframe` shows: numbers to sort by, how they are written, and their style."""
+    heads = [column.head for column in SCORECARD]
+    auroc = heads.index("card_auroc")
+    shown, styles = [], []
+    for row in rows:
+        told = [_written(column.value(row), column.form, row) for column in SCORECARD]
+        mark = BEST if row.best else LOW if row.below_chance else ""
+        told[auroc] = f"{told[auroc]} {mark}".rstrip()
+        told[0] = f"{told[0]} {'' if row.complete else INCOMPLETE}".rstrip()
+        told[1] = f"{told[1]} {'' if row.bundled else UNBUNDLED}".rstrip()
+        shown.append(told)
+        styles.append([_STYLES.get(mark, "") if i == auroc else "" for i in range(len(heads))])
+    return {
+        "headers": [say(head) for head in heads],
+        "data": [[column.value(row) for column in SCORECARD] for row in rows],
+        "metadata": {"display_value": shown, "styling": styles},
+    }
+
+
+def _written(value: Any, form: str, row: Row) -> str:
+    if value is None:
+        return say("absent")
+    if form.startswith("% of "):
+        count = getattr(row, form.removeprefix("% of "))
+        return say("share_of", share=_percent(value), count=count)
+    return format(value, form)
+
+
+def reading(rows: Sequence[Row]) -> str:
+    """How to read the scorecard, its traps and what is incomplete, as Markdown."""
+    signs = [say("sign_best", sign=BEST)]
+    if any(row.below_chance for row in rows):
+        signs.append(say("sign_low", sign=LOW))
+    if any(not row.complete for row in rows):
+        signs.append(say("sign_incomplete", sign=INCOMPLETE))
+    if any(not row.bundled for row in rows):
+        signs.append(say("sign_unbundled", sign=UNBUNDLED))
+    lines = [" · ".join(signs), say("reading")]
+    bright = {
+        row.category: max(row.brightness_auroc, 1 - row.brightness_auroc)
+        for row in rows
+        if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _TELLING
+    }
+    if bright:
+        told = [say("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()]
+        lines.append(say("reading_bright", figures=listed(told, "and")))
+    every = [row.all_defective_f1 for row in rows if row.all_defective_f1 is not None]
+    if every:
+        low, high = f"{min(every):.2f}", f"{max(every):.2f}"
+        span = low if low == high else say("span", low=low, high=high)
+        lines.append(say("reading_all", span=span))
+    notes = {row.category: row.note for row in rows if row.note}
+    lines += [
+        say("note_of", sign=INCOMPLETE, category=name, note=retell(note))
+        for name, note in notes.items()
+    ]
+    return "\n\n".join(lines)
+
+
+def means_table(means: Sequence[Mean]) -> str:
+    """Means over the categories with masks, a row a model."""
+    if not means:
+        return hint(say("means_none"))
+    return table(
+        ["", *_said("means_categories", "card_auroc", "card_thesis", "card_pixel")],
+        [
+            [
+                mean.who.upper() if mean.who in DETECTORS else say("means_best"),
+                say("of_all", count=mean.categories, total=len(MASKED)),
+                *(
+                    number(value)
+                    for value in (mean.image_auroc, mean.thesis_image_auroc, mean.pixel_auroc)
+                ),
+            ]
+            for mean in means
+        ],
+        strong_last=means[-1].who == BEST_OF_THREE,
+    )
+
+
+def kinds_table(result: Result) -> str:
+    """A row a kind of defect: photos, share found at the default threshold, image AUROC."""
+    image = result.test.get("image", {})
+    found, ranked = image.get("per_kind", {}), image.get("per_kind_auroc", {})
+    if not found:
+        return hint(say("kinds_none"))
+    count = Counter(result.test.get("scores", {}).get("kind", []))
+    return table(
+        _said("kinds_defect", "photos", "card_found", "card_auroc"),
+        [
+            [
+                escape(name_of(kind).replace("_", " ")),
+                str(count[kind]) if count[kind] else say("absent"),
+                _percent(share),
+                number(ranked.get(kind)),
+            ]
+            for kind, share in found.items()
+        ],
+    )
+
+
+def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
+    """Image AUROC on KolektorSDD, calibrated and by the thesis's score, with intervals."""
+    by = {(r.category, r.model): r.transfer.get(TRANSFER) for r in results if r.model in DETECTORS}
+    measured = {key: figures for key, figures in by.items() if figures}
+    if not measured:
+        return hint(say("transfer_none"))
+    models = [model for model in DETECTORS if any(key[1] == model for key in measured)]
+    # A memory rebuilds nothing, so it has no thesis score.
+    scorings = {m: ("image",) if m == MEMORY else ("image", "thesis_image") for m in models}
+    columns = [(model, scoring) for model in models for scoring in scorings[model]]
+    of = {mean.who: mean for mean in means}
+    lines = [
+        [escape(name)]
+        + [_with_interval(measured.get((name, m)), scoring) for m, scoring in columns]
+        for name in dict.fromkeys(key[0] for key in measured)
+    ]
+    foot = [say("mean")] + [
+        number(getattr(of[m], f"{scoring}_auroc") if m in of else None) for m, scoring in columns
+    ]
+    calibrated, thesis = _said("transfer_calibrated", "card_thesis")
+    return table(
+        [say("transfer_trained"), *(calibrated if s == "image" else thesis for _, s in columns)],
+        [*lines, foot],
+        groups=[(model.upper(), len(scorings[model])) for model in models],
+        strong_last=True,
+    )
+
+
+def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
+    """The thesis's figures beside ours, a row a category, for images or for pixels."""
+    shared = [
+        row for row in rows if (_published(row, pixel), row.published_image_auroc) != (None, None)
+    ]
+    models = [
+        model
+        for model in MODELS
+        if any(row.model == model and _published(row, pixel) is not None for row in shared)
+    ]
+    if not models:
+        return hint(say("thesis_none"))
+    by = {(row.category, row.model): row for row in shared}
+    lines = []
+    for name in dict.fromkeys(row.category for row in shared):
+        line = [escape(name)]
+        for model in models:
+            row = by.get((name, model))
+            if row is None:
+                line += [say("absent")] * 3
+                continue
+            ours = row.pixel_auroc if pixel else row.image_auroc
+            same = row.thesis_pixel_auroc if pixel else row.thesis_image_auroc
+            line += [number(_published(row, pixel)), number(same), number(ours)]
+        lines.append(line)
+    return table(
+        ["", *_said("thesis_thesis", "thesis_same", "thesis_ours") * len(models)],
+        lines,
+        groups=[(model.upper(), 3) for model in models],
+    )
+
+
+def ranking(correlations: Sequence[RankCorrelation]) -> str:
+    """Whether the same categories are hard for the thesis and here, by its own score."""
+    told = [
+        say("ranking_one", model=c.model.upper(), value=f"{c.value:.2f}", count=c.categories)
+        for c in correlations
+        if c.value is not None
+    ]
+    if not told:
+        return ""
+    return say("ranking", figures=listed(told, "and"))
+
+
+def steel_summary(result: Result) -> str:
+    """How many held-out steel photos are named right, as Markdown."""
+    accuracy = number_in(result.test, "accuracy")
+    if accuracy is None:
+        return say("not_measured")
+    text = say(
+        "steel_named",
+        share=_percent(accuracy, 2),
+        count=result.test["count"],
+        thesis=_percent(THESIS_NEU_ACCURACY, 1),
+        f1=f"{result.test['macro_f1']:.4f}",
+    )
+    return f"{text} {retell(result.note)}".strip()
+
+
+def steel_table(result: Result) -> str:
+    """Precision, recall and F1 a class."""
+    classes = result.test.get("per_class")
+    if not classes:
+        return hint(say("not_measured"))
+    return table(
+        _said("head_class", "photos", "steel_precision", "steel_recall", "card_f1"),
+        [
+            [escape(name_of(name).replace("_", " ")), str(of["count"])]
+            + [number(of[figure]) for figure in ("precision", "recall", "f1")]
+            for name, of in classes.items()
+        ],
+    )
+
+
+def unknown_table(result: Result) -> str:
+    """How many photos are refused as none of the classes: of the classes, and of other things."""
+    noted = result.test.get("unknown")
+    if not isinstance(noted, Mapping) or not noted:
+        return hint(say("refused_none"))
+    neu = say("refused_neu")
+    lines = [[neu, str(noted["neu_photos"]), _percent(noted["neu_refused"], 1)]]
+    lines += [[escape(name), "", _percent(share, 1)] for name, share in noted["others"].items()]
+    if noted["others_refused"] is not None:
+        others = say("refused_others")
+        every = [others, str(noted["other_photos"]), _percent(noted["others_refused"], 1)]
+        lines.insert(1, every)
+    return table(_said("refused_head", "photos", "refused"), lines)
+
+
+def _said(*keys: str) -> list[str]:
+    return [say(key) for key in keys]
+
+
+def _published(row: Row, pixel: bool) -> float | None:
+    return row.published_pixel_auroc if pixel else row.published_image_auroc
+
+
+def _with_interval(figures: Mapping[str, Any] | None, scoring: str) -> str:
+    value, low, high = (number_in(figures, scoring, "auroc", e) for e in ("value", "low", "high"))
+    interval = _interval(low, high)
+    return number(value) + (f' <span class="interval">{interval}</span>' if interval else "")
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.2f}–{high:.2f}"
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f} %"

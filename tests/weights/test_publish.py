@@ -1,0 +1,204 @@
+"""Publishing to a Hub on this machine: exactly what should go up does, and the card is true."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard, hf_hub_download
+
+from defect import __main__, load
+from defect.evaluation import scorecard as results
+from defect.evaluation.scorecard.headers import number_in
+from defect.weights import files as weights
+from defect.weights import publish
+from defect.weights import resolution as sources
+from defect.weights.files import WEIGHTS_FOLDER, WeightsError
+from defect.weights.publish import PublishError, describe, plan
+from tests.conftest import EXAMPLES
+from tests.hub_server import REPO, HubServer
+
+CAP, STEEL = "rendered_cap", "rendered_steel"
+EXAMPLE_PATHS = {
+    f"examples/{path.parent.name}/{path.name}"
+    for folder in (CAP, STEEL)
+    for path in (EXAMPLES / folder).glob("*.jpg")
+}
+EXPECTED = EXAMPLE_PATHS | {
+    *("README.md", "LICENSE.md", "index.json", "unbundled.json"),
+    *("cae/rendered_cap.safetensors", "dae/rendered_cap.safetensors", "cnn/neu.safetensors"),
+}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bundled files, one unbundled, of the project's own."""
+    root = tmp_path_factory.mktemp("original")
+    folder = root / "weights"
+    names = {"cae/rendered_cap.safetensors", "dae/rendered_cap.safetensors", "cnn/neu.safetensors"}
+    entries = [e for e in weights.read_index(WEIGHTS_FOLDER) if e.file in names]
+    for entry in entries:
+        (folder / entry.file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(WEIGHTS_FOLDER / entry.file, folder / entry.file)
+    weights.write_index(folder, entries)
+    shutil.copy(WEIGHTS_FOLDER / "LICENSE.md", folder)
+    results.unbundle(folder, "dae", CAP, root / "unbundled")
+    return root
+
+
+@pytest.fixture
+def project(original: Path, tmp_path: Path) -> Path:
+    shutil.copytree(original, tmp_path / "project")
+    return tmp_path / "project"
+
+
+def _plan(project: Path, repo: str = REPO) -> publish.Plan:
+    return plan(repo, project / "weights", project / "unbundled")
+
+
+def _hub(project: Path) -> dict[str, object]:
+    document = json.loads((project / "weights/index.json").read_text())
+    assert isinstance(document["hub"], dict)
+    return document["hub"]
+
+
+def test_a_dry_run_shows_everything_and_changes_nothing(
+    project: Path,
+    hub_server: HubServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hub_server.exists = False
+    monkeypatch.setattr(results, "UNBUNDLED_FOLDER", project / "unbundled")
+    arguments = ["publish", REPO, "--dry-run", "--weights", str(project / "weights")]
+    assert __main__.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert set(re.findall(r"^new +(\S+)  ", told, re.MULTILINE)) == EXPECTED
+    assert f"{len(EXPECTED)} of {len(EXPECTED)} files" in told and "a new repository" in told
+    assert {method for method, _ in hub_server.asked} == {"GET"}
+    assert not hub_server.commits and _hub(project) == {"repo": None, "revision": None}
+
+
+def test_publishing_then_pulling_then_publishing_again(
+    project: Path, hub_server: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub_server.exists = False
+    revision = publish.publish(_plan(project), project / "weights")
+    assert hub_server.commits == [sorted(EXPECTED)] and revision == hub_server.revision
+    assert set(hub_server.files) == EXPECTED
+    assert (_hub(project)["repo"], _hub(project)["revision"]) == (REPO, revision)
+    assert [e.file for e in sources.only_on_hub(project / "weights")] == [
+        "dae/rendered_cap.safetensors"
+    ]
+    # What went up works: the library fetches what is not bundled, and inspects with it.
+    inspection = load("dae", CAP, folder=project / "weights")(EXAMPLES / CAP / "chip.jpg")
+    assert inspection.defective and inspection.weights.source == "hub"
+    _card_is_true(project, hub_server)
+    for path in EXAMPLE_PATHS:
+        assert hub_server.files[path] == (EXAMPLES.parent / path).read_bytes(), path
+
+    # Nothing changed: no second commit, even where the unbundled file is only on the Hub now.
+    shutil.rmtree(project / "unbundled")
+    again = _plan(project)
+    assert [u.path for u in again.changed] == [] and again.exists
+    assert publish.publish(again, project / "weights") == revision
+    assert [e.file for e in again.only_on_hub] == ["dae/rendered_cap.safetensors"]
+    # A licence that changed is all that goes up, as index and card stay the same.
+    (project / "weights/LICENSE.md").write_text("Other terms.\n")
+    assert "changed   LICENSE.md  0 kB" in describe(_plan(project))
+    publish.publish(_plan(project), project / "weights")
+    assert hub_server.commits[1:] == [["LICENSE.md"]]
+    assert _hub(project)["revision"] == hub_server.revision != revision
+
+
+def _card_is_true(project: Path, server: HubServer) -> None:
+    text = server.files["README.md"].decode()
+    data: Any = ModelCard(text).data
+    assert data.license == "other" and data.library_name == "pytorch"
+    assert data.pipeline_tag and data.tags and data.license_link == "LICENSE.md"
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert [entry["name"] for entry in head["model-index"]] == [REPO.split("/")[1]]
+    told = {(e.dataset_config, e.metric_name): e.metric_value for e in data.eval_results or []}
+    expected = {}
+    for r in results.read_results(project / "weights"):
+        for name, path in {
+            "image AUROC": ("image", "auroc", "value"),
+            "image AUROC by the mean squared error": ("thesis_image", "auroc", "value"),
+            "image average precision": ("image", "average_precision", "value"),
+            "F1 at the default threshold": ("image", "f1", "value"),
+            "pixel AUROC": ("pixel", "auroc"),
+            "AUPRO": ("pixel", "aupro"),
+            "accuracy": ("accuracy",),
+            "macro F1": ("macro_f1",),
+        }.items():
+            value = number_in(r.test, *path)
+            if value is not None:
+                expected[r.category, f"{r.model.upper()}: {name}"] = value
+    assert told == expected and len(told) >= 12
+    for words in (
+        "## Use",
+        "brightness alone",
+        "learning rate",
+        "What they cannot do",
+        "Apache-2.0",
+    ):
+        assert words in text
+
+
+def test_the_card_s_snippets_run(
+    project: Path, hub_server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish.publish(_plan(project), project / "weights")
+    path = hf_hub_download(REPO, "README.md")
+    snippets = re.findall(r"```python\n(.*?)```", Path(path).read_text(), re.DOTALL)
+    assert len(snippets) == 2
+    shutil.copy(EXAMPLES / CAP / "chip.jpg", tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    for snippet in snippets:
+        exec(compile(snippet, "card", "exec"), {})
+
+
+def test_a_file_that_fails_its_checksum_is_not_published(
+    project: Path, hub_server: HubServer
+) -> None:
+    for name in ("weights/cae/rendered_cap.safetensors", "unbundled/dae/rendered_cap.safetensors"):
+        good = (project / name).read_bytes()
+        (project / name).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        with pytest.raises(WeightsError, match="does not have the checksum"):
+            _plan(project)
+        (project / name).write_bytes(good)
+    assert not hub_server.asked
+
+
+@pytest.mark.parametrize("name", ["weights/bottle_001.PNG", "unbundled/dae/photo.jpeg"])
+def test_pictures_are_not_published(project: Path, hub_server: HubServer, name: str) -> None:
+    shutil.copy(EXAMPLES / CAP / "good.jpg", project / name)
+    with pytest.raises(PublishError, match="a picture among the weights"):
+        _plan(project)
+    assert not hub_server.asked
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("gated", "does not let you write"), ("403", "does not let you"), ("500", "error 500")],
+)
+def test_a_hub_that_refuses_is_told(
+    project: Path, hub_server: HubServer, fault: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    hub_server.fault = fault
+    with pytest.raises(PublishError, match=told):
+        _plan(project)
+
+
+def test_names_and_emptiness_are_told(project: Path, hub_server: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="Give OWNER/NAME"):
+        _plan(project, "what/ever/else")
+    with pytest.raises(PublishError, match="no weights to publish"):
+        plan(REPO, tmp_path / "none", tmp_path / "none")
+    hub_server.stop()
