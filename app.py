@@ -15,7 +15,7 @@ from defect.ui import (
     build_demo,
     zero_gpu,  # noqa: F401  # before torch
 )
-from defect.ui.runtime import settle_memory, settle_threads
+from defect.ui.runtime import configure_heap, configure_threads
 from defect.ui.server import launch_options, queued
 from defect.weights.files import WeightsError
 
@@ -24,8 +24,8 @@ def main() -> None:
     """Starts the app; a problem is told in one sentence."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
-        settle_memory()
-        settle_threads()
+        configure_heap()
+        configure_threads()
         # Gradio alone would move on to the next port without a word.
         queued(build_demo()).launch(server_port=int(port) if port else None, **launch_options())
     except WeightsError as error:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from defect import load
 from defect.detectors.catalogue import EXAMPLES_FOLDER
-from defect.detectors.memory_detector import MemoryInspector
+from defect.detectors.memory_detector import MemoryDetector
 from defect.weights.onnx_export import export
 
 ROUNDS = 40
@@ -53,7 +53,7 @@ def main() -> None:
             for photo in photos
         )
         # A photo of usual light, so that torch looks once, too.
-        memory = isinstance(inspect, MemoryInspector)
+        memory = isinstance(inspect, MemoryDetector)
         light = inspect.memory.light if memory else inspect.calibration.brightness[1]
         grey = np.full((256, 256, 3), round(255 * light), np.uint8)
         ours, theirs = _in_turns(

@@ -15,10 +15,10 @@ from PIL import Image
 from benchmarks.table import Line
 from defect import load
 from defect.datasets.rendered import render
-from defect.detectors.autoencoder import Inspection
-from defect.detectors.stream import look_through
-from defect.imaging.archives import Given
+from defect.detectors.stream import inspect_stream
+from defect.imaging.archives import PhotoFile
 from defect.imaging.overlay import draw_overlay
+from defect.inspection import Inspection
 from defect.networks.autoencoders import build_autoencoder, fold_batch_norm
 
 ROUNDS = 60
@@ -124,14 +124,14 @@ def many_photos(folder: Path) -> list[Line]:
     for i in range(100):
         path = folder / f"{i:03}.jpg"
         path.write_bytes(encoded(200, "JPEG", i % 10))
-        photos.append(Given(path, path.name))
+        photos.append(PhotoFile(path, path.name))
 
     @torch.inference_mode()
     def forward() -> object:
         return network(pixels)
 
     def engine() -> object:
-        return sum(1 for _ in look_through(inspect, photos))
+        return sum(1 for _ in inspect_stream(inspect, photos))
 
     measured = medians({"forward": forward, "engine": engine}, rounds=5, warm=1)
     rate, most = 1e5 / measured["engine"], 16e3 / measured["forward"]

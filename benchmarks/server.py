@@ -81,10 +81,10 @@ def call(client: httpx.Client, url: str, name: str, data: list[object]) -> list[
     posted = client.post(f"{url}/gradio_api/call/{name}", json={"data": data})
     if posted.status_code != 200:
         raise RuntimeError(posted.text)
-    told = client.get(f"{url}/gradio_api/call/{name}/{posted.json()['event_id']}").text
-    event, _, rest = told[told.rindex("event: ") :].partition("\n")
+    described = client.get(f"{url}/gradio_api/call/{name}/{posted.json()['event_id']}").text
+    event, _, rest = described[described.rindex("event: ") :].partition("\n")
     if event != "event: complete":
-        raise RuntimeError(told)
+        raise RuntimeError(described)
     answer: list[object] = json.loads(rest.strip().removeprefix("data: "))
     return answer
 

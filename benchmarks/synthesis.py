@@ -18,11 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.teaching import STEP, Test, auroc, load_test
-from defect.detectors.memory import relight
+from defect.detectors.memory import normalise_brightness
 from defect.detectors.scoring import SMOOTHING, blur, scores, to_tensor
 from defect.evaluation.scorecard.averages import MASKED
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
-from defect.training.corruption import paste_defects
+from defect.training.corruption import paste_anomalies
 from defect.training.encoder import vary
 
 WIDTHS = 16, 32, 64, 128
@@ -112,8 +112,8 @@ def _spoil(pixels: Tensor, light: float, draw: torch.Generator) -> tuple[Tensor,
     turned = torch.rand(len(pixels), generator=draw) < GENTLY
     if turned.any():
         pixels[turned] = vary(pixels[turned], draw)
-    spoiled, masks = paste_defects(relight(pixels, light)[0], draw, SPOILED_SHARE)
-    return spoiled.contiguous(memory_format=torch.channels_last), masks.squeeze(1)
+    corrupted, masks = paste_anomalies(normalise_brightness(pixels, light)[0], draw, SPOILED_SHARE)
+    return corrupted.contiguous(memory_format=torch.channels_last), masks.squeeze(1)
 
 
 def _loss(logits: Tensor, masks: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def measure(network: UNet, test: Test, light: float) -> dict[str, float]:
     """Image and pixel AUROC of the smoothed probabilities; the score is their highest."""
     spread, parts = blur(256, SMOOTHING), []
     for start in range(0, len(test.photos), BATCH):
-        pixels, _ = relight(to_tensor(test.photos[start : start + BATCH]), light)
+        pixels, _ = normalise_brightness(to_tensor(test.photos[start : start + BATCH]), light)
         parts.append(spread @ network(pixels).sigmoid() @ spread.T)
     maps = torch.cat(parts)
     cut = slice(STEP // 2, None, STEP)

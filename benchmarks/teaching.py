@@ -25,7 +25,7 @@ from defect.detectors.memory_detector import teaching_extractor
 from defect.detectors.scoring import scores, to_tensor
 from defect.evaluation.scorecard.averages import MASKED
 from defect.networks.autoencoders import build_autoencoder
-from defect.training.outliers import odd_photos
+from defect.training.outliers import find_outliers
 from defect.training.teach import Taught, teach
 from defect.weights.files import WEIGHTS_FOLDER
 
@@ -125,7 +125,7 @@ def _odd(extractor: nn.Module, test: Test, draws: int) -> dict[str, float]:
         good = test.train[pick.permutation(len(test.train))[: ODD_AMONG - 1]]
         images = np.concatenate([good, bad[pick.integers(len(bad))][None]])
         taught = teach(extractor, images, "", seed=draw)
-        named = {odd.index for odd in odd_photos(images, taught.scores)}
+        named = {odd.index for odd in find_outliers(images, taught.scores)}
         caught += ODD_AMONG - 1 in named
         wrong += len(named - {ODD_AMONG - 1})
     return {"flagged": caught / draws, "false_flags": wrong / (draws * (ODD_AMONG - 1))}
@@ -136,7 +136,7 @@ def _maps(extractor: nn.Module, taught: Taught, photos: np.ndarray) -> torch.Ten
     parts = []
     for start in range(0, len(photos), BATCH):
         pixels = to_tensor(photos[start : start + BATCH])
-        relit, _ = normal.relight(pixels, taught.memory.light)
+        relit, _ = normal.normalise_brightness(pixels, taught.memory.light)
         parts.append(normal.anomaly_maps(taught.memory, normal.describe(extractor, relit)))
     return torch.cat(parts)
 
@@ -158,7 +158,7 @@ def speed(extractor: nn.Module) -> dict[str, float]:
     taught = teach(extractor, photos, "")
 
     def inspect() -> None:
-        relit, _ = normal.relight(pixels, taught.memory.light)
+        relit, _ = normal.normalise_brightness(pixels, taught.memory.light)
         scores(normal.anomaly_maps(taught.memory, normal.describe(extractor, relit)))
 
     def over_twenty() -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
-    from defect.detectors.autoencoder import Inspector
-    from defect.detectors.memory_detector import MemoryInspector
+    from defect.detectors.autoencoder import AutoencoderDetector
+    from defect.detectors.memory_detector import MemoryDetector
     from defect.detectors.steel import SteelClassifier
 
 __version__ = "0.1.0"
@@ -27,18 +27,18 @@ __all__ = ["load"]
 @overload
 def load(
     model: Literal["cae", "vae", "dae"], category: str, *, folder: Path | None = None
-) -> Inspector: ...
+) -> AutoencoderDetector: ...
 @overload
 def load(
     model: Literal["memory"], category: str, *, folder: Path | None = None
-) -> MemoryInspector: ...
+) -> MemoryDetector: ...
 @overload
 def load(
     model: Literal["cnn"], category: str = "neu", *, folder: Path | None = None
 ) -> SteelClassifier: ...
 def load(
     model: str, category: str = "neu", *, folder: Path | None = None
-) -> Inspector | MemoryInspector | SteelClassifier:
+) -> AutoencoderDetector | MemoryDetector | SteelClassifier:
     """Loads a trained model as a callable: photo (or list of photos) in, result (or list) out.
 
     Args:
@@ -53,7 +53,7 @@ def load(
         WeightsError: the weights file is damaged or does not fit; the text says what to do.
     """
     # Imported here, so that `import defect` and `--help` do not wait for torch.
-    from defect.detectors.autoencoder import load_inspector
+    from defect.detectors.autoencoder import load_autoencoder
     from defect.detectors.memory_detector import load_memory
     from defect.detectors.steel import load_classifier
     from defect.networks.autoencoders import MEMORY
@@ -62,4 +62,4 @@ def load(
     where = folder or WEIGHTS_FOLDER
     if model == MEMORY:
         return load_memory(category, where)
-    return load_classifier(where) if model == "cnn" else load_inspector(model, category, where)
+    return load_classifier(where) if model == "cnn" else load_autoencoder(model, category, where)

@@ -16,7 +16,7 @@ from defect.cli.commands import (
     inspect_with_ray,
     paths_only,
     place,
-    tell_skipped,
+    print_skipped,
 )
 from defect.cli.train import AUTOENCODERS, DETECTORS, add_training, add_weights
 from defect.datasets.samples import DataError
@@ -101,15 +101,15 @@ def _inspect(options: argparse.Namespace) -> int:
         return inspect_with_ray(options)
     from contextlib import nullcontext
 
-    from defect.detectors.autoencoder import check_limit
-    from defect.detectors.stream import Unread, look_through
-    from defect.imaging.archives import photos_of
+    from defect.detectors.stream import Unreadable, inspect_stream
+    from defect.imaging.archives import find_photos
+    from defect.inspection import check_threshold
     from defect.reports.rows import DEFECTIVE, NOT_READ, describe, row_of_error
     from defect.reports.writer import About, Entry, ReportWriter, entry_of
 
-    check_limit(options.threshold)
-    photos, skipped = photos_of(paths_only(options.photos))
-    tell_skipped(skipped)
+    check_threshold(options.threshold)
+    photos, skipped = find_photos(paths_only(options.photos))
+    print_skipped(skipped)
     if not photos:
         raise DataError("There are no photos in the folder given.")
     inspect = detector(options.model, options.category, options.weights)
@@ -117,8 +117,8 @@ def _inspect(options: argparse.Namespace) -> int:
     about = About(model, category, options.threshold, inspect.source)
     verdicts = set()
     with ReportWriter(options.out, about) if options.out else nullcontext() as report:
-        for given, result in look_through(inspect, photos):
-            if isinstance(result, Unread):
+        for given, result in inspect_stream(inspect, photos):
+            if isinstance(result, Unreadable):
                 row = row_of_error(given.name, result.error, model, category)
                 entry = Entry(row, given.name)
                 print(f"{given.name}: not read. {result.error}")

@@ -7,7 +7,7 @@ import re
 import yaml
 
 from defect.evaluation import scorecard as results
-from defect.networks.autoencoders import MODELS
+from defect.networks.autoencoders import AUTOENCODERS
 from defect.ui.tabs.api import examples
 from defect.weights.files import read_index
 from tests.conftest import ROOT
@@ -58,6 +58,6 @@ def test_the_scorecard_is_the_headers_own() -> None:
 
 def test_every_bundled_model_has_its_line() -> None:
     for entry in read_index():
-        if entry.model in MODELS:
+        if entry.model in AUTOENCODERS:
             named = entry.category, entry.model.upper()
             assert re.search(r"^\| {}(?: †)? \| {} \|".format(*named), README, re.MULTILINE), named

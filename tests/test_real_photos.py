@@ -12,7 +12,7 @@ from defect.datasets import mvtec, neu
 from defect.datasets.samples import load_images, load_masks
 from defect.evaluation.metrics import image_metrics, pixel_metrics
 from defect.imaging.overlay import SCALE_START
-from defect.networks.autoencoders import MODELS
+from defect.networks.autoencoders import AUTOENCODERS
 from defect.training.autoencoder import split
 from defect.weights.files import WEIGHTS_FOLDER, read_index, read_metadata
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 REAL = [
     (entry.model, entry.category)
     for entry in read_index()
-    if entry.category in mvtec.CATEGORIES and entry.model in MODELS
+    if entry.category in mvtec.CATEGORIES and entry.model in AUTOENCODERS
 ]
 
 

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from defect import load
-from defect.detectors.autoencoder import Inspection
-from defect.inspection_regions import place, regions
-from defect.weights.files import WeightsSource
+from defect.inspection import Inspection, WeightsSource, place, regions
 from tests.conftest import EXAMPLES
 
 

@@ -78,10 +78,10 @@ def test_large_files_are_marked_and_named() -> None:
         if name and path.is_file() and path.stat().st_size > LFS_BYTES:
             paths.add(name)
     for name in sorted(paths):
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "check-attr", "filter", name], cwd=ROOT, capture_output=True, text=True
         )
-        assert told.stdout.strip() == f"{name}: filter: lfs"
+        assert described.stdout.strip() == f"{name}: filter: lfs"
 
 
 @pytest.mark.parametrize("version", [(3, 10), (3, 12)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from defect import load
-from defect.inspection_verdict import multiple, percent, sentence, unfamiliar
+from defect.inspection import multiple, percent, sentence, unfamiliar
 from tests.conftest import EXAMPLES
 from tests.test_regions import inspection
 

@@ -1,0 +1,1 @@
+"""`python -m defect …`: one file a command family."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from defect.weights.files import WEIGHTS_FOLDER
 
 if TYPE_CHECKING:
-    from defect.detectors.autoencoder import Inspector
-    from defect.detectors.memory_detector import MemoryInspector
+    from defect.detectors.autoencoder import AutoencoderDetector
+    from defect.detectors.memory_detector import MemoryDetector
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -75,7 +75,7 @@ def paths_only(places: list[Path | str]) -> list[Path]:
     return [Path(given) for given in places]
 
 
-def tell_skipped(count: int) -> None:
+def print_skipped(count: int) -> None:
     """Says how many files of folders and archives were left out, if any."""
     if count:
         print(f"{count} {'file' if count == 1 else 'files'} skipped, not pictures by name.")
@@ -92,16 +92,16 @@ def add_engine(inspect: argparse.ArgumentParser) -> None:
     inspect.add_argument("--workers", type=int, metavar="N", help="of ray; default: one a core")
 
 
-def detector(model: str, category: str, weights: Path) -> Inspector | MemoryInspector:
+def detector(model: str, category: str, weights: Path) -> AutoencoderDetector | MemoryDetector:
     """What `inspect` looks through: of `TAUGHT`, `category` is the detector's file.
 
     Raises:
         WeightsError: there is none, or it must not be used.
     """
     if model == TAUGHT:
-        from defect.training.teaching import load_product
+        from defect.training.teaching import load_taught_file
 
-        return load_product(category, weights).inspector
+        return load_taught_file(category, weights).inspector
     from defect import load
 
     return load(model, category, folder=weights)  # type: ignore[call-overload]
@@ -120,7 +120,7 @@ def inspect_with_ray(options: argparse.Namespace) -> int:
     if options.out is None:
         raise ValueError("Ray writes its parts and the report into a folder: give --out DIR.")
     photos, skipped = find(options.photos)
-    tell_skipped(skipped)
+    print_skipped(skipped)
     if not photos:
         raise DataError("There are no photos in the folder given.")
     verdicts: dict[str, int] = {}
@@ -143,19 +143,19 @@ def inspect_with_ray(options: argparse.Namespace) -> int:
 
 
 def _teach(options: argparse.Namespace) -> int:
-    from defect.imaging.archives import photos_of
-    from defect.training.teaching import one_in, teach_product
+    from defect.imaging.archives import find_photos
+    from defect.training.teaching import false_alarm_odds, teach
 
-    photos, skipped = photos_of(paths_only(options.photos))
-    tell_skipped(skipped)
-    product = teach_product(photos, options.name, folder=options.weights)
+    photos, skipped = find_photos(paths_only(options.photos))
+    print_skipped(skipped)
+    product = teach(photos, options.name, folder=options.weights)
     path = options.out or Path(f"{product.name}.safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(product.file)
     count = product.photos
     print(
         f"{path}: taught in {product.seconds:.0f} s from {count} "
-        f"{'photo' if count == 1 else 'photos'}; expect about 1 false alarm in {one_in(count)}."
+        f"{'photo' if count == 1 else 'photos'}; expect about 1 false alarm in {false_alarm_odds(count)}."
     )
     for note in product.notes:
         print(note)

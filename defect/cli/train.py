@@ -167,12 +167,12 @@ def _train(options: argparse.Namespace) -> int:
 
 def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
     from defect.detectors.memory_detector import EXTRACTOR
-    from defect.networks.autoencoders import DETECTORS, MODELS
+    from defect.networks.autoencoders import AUTOENCODERS, DETECTORS
     from defect.training import grid
 
     listed = {(entry.model, entry.category) for entry in read_index(options.weights)}
     # Without an extractor nothing can be taught.
-    models = options.models or [*(DETECTORS if EXTRACTOR in listed else MODELS)]
+    models = options.models or [*(DETECTORS if EXTRACTOR in listed else AUTOENCODERS)]
     jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
     print(grid.describe(jobs, recipe.epochs))
     return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1

@@ -1,0 +1,1 @@
+"""Everything that judges a photo: autoencoders, the memory of normal, the steel classifier."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from defect import load
 from defect.datasets import rendered as synthetic
-from defect.detectors.autoencoder import Inspector
+from defect.detectors.autoencoder import AutoencoderDetector
 from defect.detectors.cache import ModelCache
-from defect.detectors.memory_detector import MemoryInspector
+from defect.detectors.memory_detector import MemoryDetector
 from defect.detectors.steel import SteelClassifier
+from defect.inspection import WeightsSource
 from defect.networks.autoencoders import DETECTORS
 from defect.weights import resolution as sources
 from defect.weights.files import (
@@ -20,7 +21,6 @@ from defect.weights.files import (
     Metadata,
     NotAvailable,
     WeightsError,
-    WeightsSource,
     read_index,
     read_metadata,
     relative_path,
@@ -34,7 +34,7 @@ DEFAULT_CATEGORY = "rendered_cap"
 MODEL_BYTES = 384 * 1024**2
 """Of loaded models kept: a VAE takes 75 MB, a CAE 7 MB, all that are bundled 300 MB. Were they more
 than this, visitors who take turns would load a model for every photo, and the heap would tear."""
-_MODELS: ModelCache[Inspector | MemoryInspector | SteelClassifier] = ModelCache(MODEL_BYTES)
+_MODELS: ModelCache[AutoencoderDetector | MemoryDetector | SteelClassifier] = ModelCache(MODEL_BYTES)
 PREFERRED = ("dae", "cae", "vae", "memory")
 """Models, the one to begin with first."""
 
@@ -133,7 +133,7 @@ def steel_examples() -> tuple[Example, ...]:
     return _examples(STEEL_EXAMPLES)
 
 
-def inspector(model: str, category: str) -> Inspector | MemoryInspector:
+def inspector(model: str, category: str) -> AutoencoderDetector | MemoryDetector:
     """A loaded inspector, kept for the next photo.
 
     Raises:

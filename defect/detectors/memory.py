@@ -43,7 +43,7 @@ BLOCK = 4
 """Places a side that share one covariance: a few photos are too few for one a place."""
 MOST_PATCHES = 10_000
 MOST_SCORES = 1_000
-LIGHT_WORTH_A_NOTE = 0.1
+GAIN_WORTH_A_NOTE = 0.1
 _PIECE = 64
 _POSITIONS = PLACES * PLACES
 _BLOCKS = (PLACES // BLOCK) ** 2
@@ -151,7 +151,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def describe(extractor: nn.Module, pixels: Tensor) -> Tensor:
+def extract_features(extractor: nn.Module, pixels: Tensor) -> Tensor:
     """N×3×256×256 in 0..1 → N×1024×C: what stands at each place and right around it."""
     fine, coarse = extractor(pixels)
     fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
@@ -160,7 +160,7 @@ def describe(extractor: nn.Module, pixels: Tensor) -> Tensor:
     return torch.cat([fine, coarse], 1).flatten(2).transpose(1, 2)
 
 
-def relight(pixels: Tensor, light: float) -> tuple[Tensor, Tensor]:
+def normalise_brightness(pixels: Tensor, light: float) -> tuple[Tensor, Tensor]:
     """Brings N×3×256×256 photos in 0..1 to a mean grey; returns them and the N factors."""
     gains = (light / pixels.mean((1, 2, 3)).clamp_min(1e-3)).clamp(*GAIN_RANGE)
     return (pixels * gains.view(-1, 1, 1, 1)).clamp_(0, 1), gains

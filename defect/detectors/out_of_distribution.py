@@ -18,7 +18,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
 
-from defect.detectors.scoring import normal_limit
+from defect.detectors.thresholds import normal_limit
 from defect.networks.autoencoders import SteelCNN
 from defect.weights.quantisation import as_stored
 
@@ -29,7 +29,7 @@ CHANNELS = 480
 
 
 @dataclass(frozen=True)
-class Novelty:
+class OutOfDistribution:
     """What photos of the K kinds taught look like to the network."""
 
     means: Tensor
@@ -49,7 +49,7 @@ class Novelty:
 _NAMES = ("means", "spread", "whitening")
 
 
-def restore_novelty(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Novelty | None:
+def restore_out_of_distribution(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> OutOfDistribution | None:
     """What a weights file holds of it; None where it holds nothing.
 
     Raises:
@@ -63,7 +63,7 @@ def restore_novelty(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -
     shapes = (means.shape[1:], spread.shape, whitening.shape)
     if shapes != ((CHANNELS,), (CHANNELS,), (CHANNELS, CHANNELS)):
         raise ValueError("the measure of unknown photos does not fit the network")
-    return Novelty(means, spread, whitening, float(numbers["novelty_limit"]))
+    return OutOfDistribution(means, spread, whitening, float(numbers["novelty_limit"]))
 
 
 def see(network: SteelCNN, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,14 +77,14 @@ def see(network: SteelCNN, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return x, torch.cat(activations, 1)
 
 
-def distances(novelty: Novelty, activations: Tensor) -> Tensor:
+def distances(ood_score: OutOfDistribution, activations: Tensor) -> Tensor:
     """N×480 → N distances from the nearest kind, in multiples of the limit."""
-    away = (activations / novelty.spread).unsqueeze(1) - novelty.means
-    white = away @ novelty.whitening.T
-    return white.square().mean(2).sqrt().amin(1) / novelty.limit
+    away = (activations / ood_score.spread).unsqueeze(1) - ood_score.means
+    white = away @ ood_score.whitening.T
+    return white.square().mean(2).sqrt().amin(1) / ood_score.limit
 
 
-def fit_novelty(activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]) -> Novelty:
+def fit_out_of_distribution(activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]) -> OutOfDistribution:
     """Fits the Gaussians and sets the limit.
 
     Args:
@@ -102,10 +102,10 @@ def fit_novelty(activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tenso
     lower = np.linalg.cholesky(covariance.covariance_)
     whitening = torch.from_numpy(np.linalg.inv(lower)).float()
     # Measured as it will be loaded: half precision moves the distances a little.
-    stored = as_stored(Novelty(means / spread, spread, whitening).tensors())
-    novelty = Novelty(stored["means"], stored["spread"], stored["whitening"])
-    limits = [normal_limit(distances(novelty, photos).tolist(), QUANTILE) for photos in held_out]
-    return replace(novelty, limit=max(limits))
+    stored = as_stored(OutOfDistribution(means / spread, spread, whitening).tensors())
+    ood_score = OutOfDistribution(stored["means"], stored["spread"], stored["whitening"])
+    limits = [normal_limit(distances(ood_score, photos).tolist(), QUANTILE) for photos in held_out]
+    return replace(ood_score, limit=max(limits))
 
 
 def refused_share(found: np.ndarray) -> float:

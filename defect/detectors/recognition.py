@@ -18,7 +18,7 @@ from defect.detectors.memory import describe
 from defect.detectors.memory_detector import load_extractor
 from defect.detectors.scoring import to_tensor
 from defect.detectors.stream import BATCH
-from defect.imaging.photo import Prepared, Source, prepare
+from defect.imaging.photo import Photo, Source, read_photo
 from defect.networks.autoencoders import MEMORY
 from defect.weights import files as weights
 from defect.weights.files import WEIGHTS_FOLDER, NotAvailable, read_index
@@ -49,7 +49,7 @@ class Recogniser:
         self.centres = torch.stack([content.calibration["centre"] for content in contents])
 
     @torch.inference_mode()
-    def __call__(self, photos: Sequence[Source | Prepared]) -> list[Recognised]:
+    def __call__(self, photos: Sequence[Source | Photo]) -> list[Recognised]:
         """The likeliest product of each photo.
 
         Raises:
@@ -57,7 +57,7 @@ class Recogniser:
         """
         found: list[Recognised] = []
         for start in range(0, len(photos), BATCH):
-            seen = np.stack([prepare(photo).seen for photo in photos[start : start + BATCH]])
+            seen = np.stack([read_photo(photo).seen for photo in photos[start : start + BATCH]])
             found += self._nearest(describe(self.extractor, to_tensor(seen)).mean(1))
         return found
 

@@ -23,8 +23,7 @@ with defects rendered onto them.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,7 +31,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import stats
 from torch import Tensor, nn
 
 from defect.networks.autoencoders import VAE, Autoencoder
@@ -55,12 +53,11 @@ SQUARE_SMOOTHING, RESIDUAL_SMOOTHING = 2.0, 1.5
 """σ in pixels of 128×128."""
 GAIN_RANGE = 0.7, 1.4
 """How far a photo's light is corrected at most."""
-NORMAL_QUANTILE = 0.99
 _PIECE = 64
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """What a network sees in a batch of N photos; computed once, asked often."""
 
     reconstruction: Tensor
@@ -186,7 +183,7 @@ def to_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
 
-def look(network: Autoencoder, pixels: Tensor) -> Look:
+def observe(network: Autoencoder, pixels: Tensor) -> Observation:
     """One pass of the network over N×3×256×256 pixels in 0..1."""
     stages = []
     x = normalised = network.normalise(pixels)
@@ -200,10 +197,10 @@ def look(network: Autoencoder, pixels: Tensor) -> Look:
     error = difference.square_().mean(1)
     reconstruction = network.denormalise(output).clamp_(0, 1)
     features = torch.cat([_to_grid(stage) for stage in stages], 2)
-    return Look(reconstruction, error, residual, features)
+    return Observation(reconstruction, error, residual, features)
 
 
-def gains(calibration: Calibration, pixels: Tensor) -> Tensor:
+def brightness_gains(calibration: Calibration, pixels: Tensor) -> Tensor:
     """N×3×256×256 in 0..1 → N factors that bring unusually lit photos to the usual light."""
     least, middle, greatest = calibration.brightness
     light = pixels.mean((1, 2, 3)).clamp_min(1e-3)
@@ -211,7 +208,7 @@ def gains(calibration: Calibration, pixels: Tensor) -> Tensor:
     return torch.where(usual, 1.0, (middle / light).clamp(*GAIN_RANGE))
 
 
-def anomaly_maps(calibration: Calibration, seen: Look) -> Tensor:
+def anomaly_maps(calibration: Calibration, seen: Observation) -> Tensor:
     """N×256×256 float32, ≥ 0, in multiples of the normal limit."""
     features = feature_distance(calibration, seen.features) / calibration.feature_limit
     error = (error_views(seen) - calibration.error_mean) / calibration.error_spread
@@ -236,7 +233,7 @@ def combine(features: Tensor, errors: Tensor) -> Tensor:
     return (1 - ERROR_SHARE) * features + ERROR_SHARE * error
 
 
-def error_views(seen: Look) -> Tensor:
+def error_views(seen: Observation) -> Tensor:
     """N×2×128×128: the smoothed square of the error, and the length of the smoothed residual."""
     square, residual = blur(ERROR_SIDE, SQUARE_SMOOTHING), blur(ERROR_SIDE, RESIDUAL_SMOOTHING)
     squared = square @ F.avg_pool2d(seen.error, 2) @ square.T
@@ -308,20 +305,6 @@ def grid_to_map() -> Tensor:
     """256×32: a row of places stretched to pixels bilinearly, then blurred."""
     stretched = F.interpolate(torch.eye(GRID).unsqueeze(1), size=256, mode="linear").squeeze(1)
     return blur(256, SMOOTHING) @ stretched.T
-
-
-def normal_limit(normal: Iterable[float], quantile: float = NORMAL_QUANTILE) -> float:
-    """The score that 99 of 100 (or `quantile`) further normal photos stay under.
-
-    The larger of that percentile and the upper prediction bound of a log-normal fitted to the
-    scores: the percentile of thirty photos is only their maximum, which one in thirty exceeds.
-    """
-    values = np.asarray(list(normal), np.float64)
-    logs = np.log(np.maximum(values, 1e-12))
-    n = len(values)
-    t = float(stats.t.ppf(quantile, max(n - 1, 1)))
-    bound = logs.mean() + t * logs.std(ddof=min(1, n - 1)) * math.sqrt(1 + 1 / n)
-    return max(float(np.quantile(values, quantile)), math.exp(bound))
 
 
 def _to_grid(stage: Tensor) -> Tensor:

@@ -10,14 +10,20 @@ from typing import Any, overload
 import numpy as np
 import torch
 
-from defect.detectors.out_of_distribution import Novelty, distances, restore_novelty, see
+from defect.detectors.out_of_distribution import (
+    OutOfDistribution,
+    distances,
+    restore_out_of_distribution,
+    see,
+)
 from defect.detectors.scoring import to_tensor
-from defect.detectors.stream import in_passes
-from defect.imaging.photo import Prepared, Source
+from defect.detectors.stream import run_batched
+from defect.imaging.photo import Photo, Source
+from defect.inspection import WeightsSource
 from defect.networks.autoencoders import SteelCNN
 from defect.weights import files as weights
 from defect.weights import resolution as sources
-from defect.weights.files import WEIGHTS_FOLDER, Metadata, WeightsError, WeightsSource
+from defect.weights.files import WEIGHTS_FOLDER, Metadata, WeightsError
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +39,14 @@ class Classification:
     cam: np.ndarray
     """16×16 float32 in 0..1: where the photo speaks for the class named (Grad-CAM)."""
     weights: WeightsSource
-    novelty: float | None = None
+    ood_score: float | None = None
     """How unlike every class the photo is: 1.0 is the limit that 999 of 1,000 photos of the six
     stay under. None where the weights hold no measure of it."""
 
     @property
     def known(self) -> bool:
         """Whether the photo resembles one of the classes at all; if not, the label means little."""
-        return self.novelty is None or self.novelty <= 1
+        return self.ood_score is None or self.ood_score <= 1
 
     @property
     def label(self) -> str:
@@ -70,33 +76,33 @@ class SteelClassifier:
         self,
         network: SteelCNN,
         classes: Sequence[str],
-        novelty: Novelty | None,
+        ood_score: OutOfDistribution | None,
         metadata: Metadata,
         source: WeightsSource,
     ) -> None:
         self.network = network.eval()
-        self.novelty = novelty
+        self.ood_score = ood_score
         self.classes = tuple(classes)
         self.metadata = metadata
         self.source = source
 
     @overload
-    def __call__(self, photos: Source | Prepared) -> Classification: ...
+    def __call__(self, photos: Source | Photo) -> Classification: ...
     @overload
     def __call__(self, photos: list[Any]) -> list[Classification]: ...
     def __call__(
-        self, photos: Source | Prepared | list[Any]
+        self, photos: Source | Photo | list[Any]
     ) -> Classification | list[Classification]:
         """Classifies one photo, or a list of them in batched passes.
 
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        found: Classification | list[Classification] = in_passes(self._classify, photos)
+        found: Classification | list[Classification] = run_batched(self._classify, photos)
         return found
 
     @torch.inference_mode()
-    def _classify(self, photos: Sequence[Prepared]) -> list[Classification]:
+    def _classify(self, photos: Sequence[Photo]) -> list[Classification]:
         pixels = to_tensor(np.stack([photo.seen for photo in photos]))
         features, activations = see(self.network, pixels)
         probabilities = self.network.classify(features).softmax(1)
@@ -105,7 +111,7 @@ class SteelClassifier:
         rows = self.network.head.weight[probabilities.argmax(1)]
         cams = torch.einsum("nc,nchw->nhw", rows, features).clamp_min(0)
         cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
-        unlike = distances(self.novelty, activations).tolist() if self.novelty else None
+        unlike = distances(self.ood_score, activations).tolist() if self.ood_score else None
         return [
             Classification(
                 photo=photo.shown,
@@ -114,7 +120,7 @@ class SteelClassifier:
                 probabilities=dict(zip(self.classes, probabilities[i].tolist(), strict=True)),
                 cam=cams[i].numpy(),
                 weights=self.source,
-                novelty=unlike[i] if unlike else None,
+                ood_score=unlike[i] if unlike else None,
             )
             for i, photo in enumerate(photos)
         ]
@@ -131,7 +137,7 @@ def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
     if len(classes) != 6:
         raise WeightsError(f"weights/{content.source.file} does not name its six classes.")
     try:
-        novelty = restore_novelty(content.calibration, content.metadata.calibration)
+        ood_score = restore_out_of_distribution(content.calibration, content.metadata.calibration)
     except ValueError as error:
         raise WeightsError(
             f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."
@@ -139,4 +145,4 @@ def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
     network = SteelCNN()
     weights.load_into(network, content)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    return SteelClassifier(network, classes, novelty, content.metadata, content.source)
+    return SteelClassifier(network, classes, ood_score, content.metadata, content.source)

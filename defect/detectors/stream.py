@@ -5,79 +5,105 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from defect.imaging.photo import ImageError, Prepared, prepare
+from defect.imaging.photo import ImageError, Photo, read_photo
+from defect.inspection import DEFAULT_THRESHOLD, Inspection, check_threshold
+
+if TYPE_CHECKING:
+    from defect.detectors.detector import Detector
 
 BATCH = 16
 """Photos in one pass of the network."""
 CHUNK = 8
 """The same where each photo is waited for."""
+CHUNK_BYTES = 48 * 1024**2
+"""Pixels decoded ahead of the network; one photo may have more."""
+
+Result = TypeVar("Result")
 
 
-class Photo(Protocol):
-    """A photo not yet opened: `given.Given`, or one of an object store."""
+class PhotoSource(Protocol):
+    """A photo not yet opened: a file, an entry of an archive, an object of a bucket."""
 
     @property
     def name(self) -> str: ...
-    def prepare(self) -> Prepared: ...
-
-
-Result = TypeVar("Result")
-Unopened = TypeVar("Unopened", bound=Photo)
+    def read(self) -> Photo:
+        """Raises `ImageError` where it cannot be read."""
+        ...
 
 
 @dataclass(frozen=True)
-class Unread:
+class Unreadable:
     """A photo that could not be read."""
 
     name: str
     error: ImageError
 
 
-def in_passes(look: Callable[[Sequence[Prepared]], list[Result]], photos: Any) -> Any:
+def inspect_stream(
+    detector: Detector, photos: Iterable[PhotoSource], threshold: float = DEFAULT_THRESHOLD
+) -> Iterator[Inspection | Unreadable]:
+    """Inspects any number of photos, one result a photo, in their order.
+
+    The next photos are decoded while the network runs on these. A photo that cannot be read is an
+    `Unreadable`, not the end. Closing the iterator cancels the work.
+
+    Args:
+        threshold: in multiples of the normal limit.
+
+    Raises:
+        ValueError: the threshold is not a number above 0.
+    """
+    check_threshold(threshold)
+    return (
+        result if isinstance(result, Unreadable) else result.at(threshold)
+        for result in run_stream(detector, photos)
+    )
+
+
+def run_stream(
+    model: Callable[[list[Any]], list[Result]], photos: Iterable[PhotoSource]
+) -> Iterator[Result | Unreadable]:
+    """The one loop behind every batch; `model` takes a list of `Photo`."""
+    coming = iter(photos)
+    # One thread, so that no two large pictures are decoded at once.
+    with ThreadPoolExecutor(1, "decode") as ahead:
+        following = ahead.submit(_read_chunk, coming)
+        while chunk := following.result():
+            following = ahead.submit(_read_chunk, coming)
+            readable = [photo for photo in chunk if isinstance(photo, Photo)]
+            results = iter(model(readable) if readable else [])
+            for photo in chunk:
+                yield photo if isinstance(photo, Unreadable) else next(results)
+
+
+def _read_chunk(coming: Iterator[PhotoSource]) -> list[Photo | Unreadable]:
+    chunk: list[Photo | Unreadable] = []
+    size = 0
+    while len(chunk) < CHUNK and size < CHUNK_BYTES:
+        source = next(coming, None)
+        if source is None:
+            break
+        try:
+            photo = source.read()
+        except ImageError as error:
+            chunk.append(Unreadable(source.name, error))
+        else:
+            size += photo.pixels.nbytes
+            chunk.append(photo)
+    return chunk
+
+
+def run_batched(inspect: Callable[[Sequence[Photo]], list[Result]], photos: Any) -> Any:
     """One photo → its result, a list of them → a list, through as few passes as `BATCH` allows.
 
     Raises:
         ImageError: a photo cannot be used; of a list, the first such.
     """
     if not isinstance(photos, list):
-        return look([prepare(photos)])[0]
+        return inspect([read_photo(photos)])[0]
     results: list[Result] = []
     for start in range(0, len(photos), BATCH):
-        results += look([prepare(photo) for photo in photos[start : start + BATCH]])
+        results += inspect([read_photo(photo) for photo in photos[start : start + BATCH]])
     return results
-
-
-def look_through(
-    model: Callable[[list[Prepared]], list[Result]], photos: Iterable[Unopened]
-) -> Iterator[tuple[Unopened, Result | Unread]]:
-    """Looks at every photo and gives each with its result, in the order they came.
-
-    The next photos are decoded while the network looks at these. A photo that cannot be read is an
-    `Unread`, not the end; who stops asking stops the work.
-
-    Args:
-        model: an `Inspector`, a `SteelClassifier`, or what else takes a list of prepared photos.
-    """
-    coming = iter(photos)
-    # One thread, so that no two large pictures are decoded at once.
-    with ThreadPoolExecutor(1, "decode") as ahead:
-        following = ahead.submit(_read, list(islice(coming, CHUNK)))
-        while chunk := following.result():
-            following = ahead.submit(_read, list(islice(coming, CHUNK)))
-            readable = [photo for _, photo in chunk if isinstance(photo, Prepared)]
-            results = iter(model(readable) if readable else [])
-            for given, photo in chunk:
-                yield given, photo if isinstance(photo, Unread) else next(results)
-
-
-def _read(chunk: list[Unopened]) -> list[tuple[Unopened, Prepared | Unread]]:
-    read: list[tuple[Unopened, Prepared | Unread]] = []
-    for given in chunk:
-        try:
-            read.append((given, given.prepare()))
-        except ImageError as error:
-            read.append((given, Unread(given.name, error)))
-    return read

@@ -1,18 +1,37 @@
-"""What a threshold costs: how many known good parts it stops and how many known defects it catches.
+"""Where the normal limit comes from, and what a threshold costs.
 
-Counted on the scores in a weights file's header; no photo is looked at again.
+The normal limit is set from the scores of good photos alone. The cost of a threshold (good parts
+stopped, known defects found) is counted on the scores in a weights file's header; no network runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from defect.detectors.scoring import normal_limit
+import numpy as np
+from scipy import stats
+
 from defect.weights.files import Metadata
 
 GOOD = "good"
+NORMAL_QUANTILE = 0.99
+
+
+def normal_limit(normal: Iterable[float], quantile: float = NORMAL_QUANTILE) -> float:
+    """The score that 99 of 100 (or `quantile`) further normal photos stay under.
+
+    The larger of that percentile and the upper prediction bound of a log-normal fitted to the
+    scores: the percentile of thirty photos is only their maximum, which one in thirty exceeds.
+    """
+    values = np.asarray(list(normal), np.float64)
+    logs = np.log(np.maximum(values, 1e-12))
+    n = len(values)
+    t = float(stats.t.ppf(quantile, max(n - 1, 1)))
+    bound = logs.mean() + t * logs.std(ddof=min(1, n - 1)) * math.sqrt(1 + 1 / n)
+    return max(float(np.quantile(values, quantile)), math.exp(bound))
 
 
 @dataclass(frozen=True)
@@ -83,7 +102,7 @@ class Presets:
 def presets(metadata: Metadata) -> Presets | None:
     """Multiples of the normal limit, in steps of 0.01; `None` where no held-out scores are stored.
 
-    Each is `scoring.normal_limit` of the held-out normal scores, as the normal limit itself is, for
+    Each is `normal_limit` of the held-out normal scores, as the normal limit itself is, for
     999, 990 and 900 of 1000 normal photos.
     """
     held_out = stored_scores(metadata).held_out

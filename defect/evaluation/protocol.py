@@ -16,10 +16,10 @@ import numpy as np
 from defect import load
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images, load_masks
-from defect.detectors.autoencoder import DEFAULT_LIMIT
 from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
-from defect.imaging.photo import prepare
+from defect.imaging.photo import read_photo
+from defect.inspection import DEFAULT_THRESHOLD
 from defect.weights import files as weights
 from defect.weights.files import Metadata
 
@@ -56,11 +56,11 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
     masks, known = load_masks(samples)
     mean = _mean_training_photo(data, category)
     inspect = load(model, category, folder=folder)  # type: ignore[call-overload]  # any detector
-    limit, thesis_limit = DEFAULT_LIMIT, None
+    limit, thesis_limit = DEFAULT_THRESHOLD, None
     maps, errors = np.empty((2, *masks.shape), np.float32)
     scores, thesis_scores, brightness, distance = [], [], [], []
     for start in range(0, len(samples), BATCH):
-        photos = [prepare(sample.path) for sample in samples[start : start + BATCH]]
+        photos = [read_photo(sample.path) for sample in samples[start : start + BATCH]]
         for i, (photo, found) in enumerate(zip(photos, inspect(photos), strict=True), start):
             maps[i] = found.anomaly_map
             scores.append(found.score)

@@ -41,8 +41,8 @@ def evaluate_classifier(
         [result.label for result in results], [sample.kind for sample in held_out], neu.CLASSES
     )
     test: dict[str, Any] = to_json(metrics)
-    if classify.novelty is not None:
-        unlike = np.array([result.novelty for result in results])
+    if classify.ood_score is not None:
+        unlike = np.array([result.ood_score for result in results])
         refused = {
             name: [not r.known for r in classify([sample.path for sample in samples])]
             for name, samples in others.items()

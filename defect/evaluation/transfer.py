@@ -14,11 +14,11 @@ import numpy as np
 
 from defect import load
 from defect.datasets.samples import DataError, Sample
-from defect.detectors.autoencoder import DEFAULT_LIMIT
 from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
 from defect.evaluation.protocol import rewrite
 from defect.imaging.photo import network_input, read_photo
+from defect.inspection import DEFAULT_THRESHOLD
 from defect.networks.autoencoders import DETECTORS
 from defect.weights.files import read_index, read_metadata, relative_path
 
@@ -60,7 +60,7 @@ def transfer(samples: Sequence[Sample], folder: Path) -> Iterator[Transfer]:
                     thesis_scores.append(found.thesis_score)
                     limit = found.thesis_limit
         thesis = image_metrics(thesis_scores, labels, kinds, limit) if limit is not None else None
-        calibrated = image_metrics(scores, labels, kinds, DEFAULT_LIMIT)
+        calibrated = image_metrics(scores, labels, kinds, DEFAULT_THRESHOLD)
         yield Transfer(entry.model, entry.category, thesis, calibrated)
 
 

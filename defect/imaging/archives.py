@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from defect.imaging.photo import MAX_BYTES, SUFFIXES, ImageError, Prepared, prepare
+from defect.imaging.photo import MAX_BYTES, SUFFIXES, ImageError, Photo, read_photo
 
 MAX_ENTRIES = 2_000
 """Files and folders in one archive."""
@@ -42,7 +42,7 @@ class ArchiveError(ValueError):
 
 
 @dataclass(frozen=True)
-class Given:
+class PhotoFile:
     """One photo of a batch, not yet opened."""
 
     path: Path
@@ -52,13 +52,13 @@ class Given:
     entry: int | None = None
     """Which entry of the archive."""
 
-    def prepare(self) -> Prepared:
+    def read(self) -> Photo:
         """Reads it through the one gate for pictures.
 
         Raises:
             ImageError: it cannot be used; the text says why.
         """
-        return prepare(self.path if self.entry is None else self._unpacked(), self.name)
+        return read_photo(self.path if self.entry is None else self._unpacked(), self.name)
 
     def _unpacked(self) -> bytes:
         assert self.entry is not None
@@ -93,7 +93,7 @@ class Given:
             ) from error
 
 
-def photos_of(paths: Iterable[Path]) -> tuple[list[Given], int]:
+def find_photos(paths: Iterable[Path]) -> tuple[list[PhotoFile], int]:
     """Files as given, folders and archives as the pictures in them.
 
     Returns:
@@ -102,15 +102,15 @@ def photos_of(paths: Iterable[Path]) -> tuple[list[Given], int]:
     Raises:
         ArchiveError: an archive cannot be opened, or exceeds a limit of this module.
     """
-    found: list[Given] = []
+    found: list[PhotoFile] = []
     skipped = 0
     for path in paths:
         if path.is_dir():
-            inside = [Given(file, _inside(file, path)) for file in _files(path)]
+            inside = [PhotoFile(file, _inside(file, path)) for file in _files(path)]
         elif path.suffix.lower() == ".zip":
             inside = list(_entries(path))
         else:
-            found.append(Given(path, path.name))
+            found.append(PhotoFile(path, path.name))
             continue
         photos = [given for given in inside if Path(given.name).suffix.lower() in TAKEN]
         skipped += len(inside) - len(photos)
@@ -132,7 +132,7 @@ def _inside(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
 
 
-def _entries(path: Path) -> Iterator[Given]:
+def _entries(path: Path) -> Iterator[PhotoFile]:
     try:
         with _open(path) as archive:
             infos = archive.infolist()
@@ -156,7 +156,7 @@ def _entries(path: Path) -> Iterator[Given]:
     for number, info in enumerate(infos):
         name = _label(info.filename)
         if not info.is_dir() and not _is_clutter(name):
-            yield Given(path, name, number)
+            yield PhotoFile(path, name, number)
 
 
 def _label(name: str) -> str:

@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from defect.imaging.archives import TAKEN, Given, photos_of
-from defect.imaging.photo import MAX_BYTES, ImageError, Prepared, prepare
+from defect.imaging.archives import TAKEN, PhotoFile, find_photos
+from defect.imaging.photo import MAX_BYTES, ImageError, Photo, read_photo
 
 
 class AddressError(ValueError):
@@ -20,7 +20,7 @@ class AddressError(ValueError):
 
 
 @dataclass(frozen=True)
-class Stored:
+class BucketPhoto:
     """One photo of an object store, not yet fetched."""
 
     root: str
@@ -31,7 +31,7 @@ class Stored:
     version: str
     """Size and time of its last change, to tell whether it was exchanged."""
 
-    def prepare(self) -> Prepared:
+    def read(self) -> Photo:
         """Fetches it and reads it through the one gate for pictures.
 
         Raises:
@@ -46,10 +46,10 @@ class Stored:
                 f'"{self.name}" could not be fetched from the object store. Is it still there, and '
                 f"may you read it?"
             ) from error
-        return prepare(data, self.name)
+        return read_photo(data, self.name)
 
 
-def find(places: Sequence[Path | str]) -> tuple[list[Given | Stored], int]:
+def find(places: Sequence[Path | str]) -> tuple[list[PhotoFile | BucketPhoto], int]:
     """The photos of files, folders and archives (paths) and of object stores (addresses).
 
     Returns:
@@ -57,13 +57,13 @@ def find(places: Sequence[Path | str]) -> tuple[list[Given | Stored], int]:
 
     Raises:
         AddressError: an address cannot be listed.
-        ArchiveError: as `given.photos_of`.
+        ArchiveError: as `given.find_photos`.
     """
-    found: list[Given | Stored] = []
+    found: list[PhotoFile | BucketPhoto] = []
     skipped = 0
     for place in places:
         if isinstance(place, Path):
-            photos, others = photos_of([place])
+            photos, others = find_photos([place])
             found += photos
             skipped += others
         else:
@@ -74,21 +74,21 @@ def find(places: Sequence[Path | str]) -> tuple[list[Given | Stored], int]:
     return found, skipped
 
 
-def _listed(address: str) -> list[Stored]:
+def _listed(address: str) -> list[BucketPhoto]:
     import pyarrow.fs as pafs
 
     try:
         system, base = _open_root(address)
         start = system.get_file_info(base)
         if start.type == pafs.FileType.File:
-            return [Stored(address, base, start.base_name, _version(start))]
+            return [BucketPhoto(address, base, start.base_name, _version(start))]
         infos = system.get_file_info(pafs.FileSelector(base, recursive=True))
     except (OSError, ValueError) as error:
         raise AddressError(
             f'"{address}" cannot be listed. Is the address right, and may you read it?'
         ) from error
     return [
-        Stored(address, info.path, info.path.removeprefix(base).lstrip("/"), _version(info))
+        BucketPhoto(address, info.path, info.path.removeprefix(base).lstrip("/"), _version(info))
         for info in sorted(infos, key=lambda info: str(info.path))
         if info.type == pafs.FileType.File
     ]

@@ -48,16 +48,13 @@ _DAMAGED = (
 )
 """What Pillow's decoders raise on damaged files."""
 
-Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
-
-
 class ImageError(ValueError):
     """A picture that cannot be used; the text says why and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture that passed the gate."""
+    """A picture that was read and checked."""
 
     pixels: np.ndarray
     """H×W×3 uint8, upright, RGB."""
@@ -66,9 +63,17 @@ class Photo:
     notes: tuple[str, ...] = ()
     """What was changed on the way in, as sentences for people."""
 
+    @property
+    def shown(self) -> np.ndarray:
+        """H×W×3 uint8, at most 1024 pixels a side, for people."""
+        return thumbnail(self.pixels, SHOWN_SIDE)
+
+
+Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
+
 
 def read_photo(source: Source, name: str | None = None) -> Photo:
-    """Reads one picture.
+    """Reads one picture; a `Photo` is returned as it is.
 
     Args:
         source: a path, a file's bytes, a PIL image, or an array: H×W, H×W×1, H×W×3 or H×W×4, of
@@ -78,6 +83,8 @@ def read_photo(source: Source, name: str | None = None) -> Photo:
     Raises:
         ImageError: it is not a picture, is damaged, or exceeds a limit of this module.
     """
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         return _from_file(path, name or path.name)
@@ -90,27 +97,6 @@ def read_photo(source: Source, name: str | None = None) -> Photo:
         return _from_array(source, name)
     kind = "nothing" if source is None else f"a {type(source).__name__}"
     raise ImageError(f"Expected a photo, got {kind}. Give a path, bytes, PIL image or array.")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What is kept of a photo: a phone's 12 megapixels are 36 MB, this is 3 at most."""
-
-    seen: np.ndarray
-    """256×256×3 uint8, for a network."""
-    shown: np.ndarray
-    """H×W×3 uint8, upright, at most 1024 pixels a side, for people."""
-    name: str
-    notes: tuple[str, ...]
-
-
-def prepare(source: Source | Prepared, name: str | None = None) -> Prepared:
-    """Reads one picture (`read_photo`) and keeps what an inspection needs of it."""
-    if isinstance(source, Prepared):
-        return source
-    photo = read_photo(source, name)
-    shown = thumbnail(photo.pixels, SHOWN_SIDE)
-    return Prepared(network_input(photo.pixels), shown, photo.name, photo.notes)
 
 
 def network_input(pixels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Layers only: no files, no scores, no training."""

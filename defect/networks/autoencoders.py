@@ -1,11 +1,11 @@
-"""The thesis's networks: layers only. No files, no scores, no training.
+"""The thesis's autoencoders: layers only. No files, no scores, no training.
 
 Every network takes RGB in the range 0..1, shape N×3×256×256, and carries its own ImageNet mean and
 spread, so nothing else in the project normalises. An autoencoder's reconstruction comes out in the
-same 0..1 pixel space. Parameter counts are pinned by `tests/test_networks.py`.
+same 0..1 pixel space. Parameter counts are pinned by `tests/networks/test_autoencoders.py`.
 
-The thesis prints 2,764,099 parameters for CAE/DAE and 11,177,030 for the CNN; its own layer list
-gives the 777,987 and 390,918 built here.
+The thesis prints 2,764,099 parameters for CAE and DAE; its own layer list gives the 777,987 built
+here.
 """
 
 from __future__ import annotations
@@ -14,24 +14,18 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-ModelName = Literal["cae", "vae", "dae"]
-MODELS: tuple[ModelName, ...] = get_args(ModelName)
-MEMORY = "memory"
-DETECTORS: tuple[str, ...] = (*MODELS, MEMORY)
-"""What inspects photos: the autoencoders, and the memory of normal, which rebuilds nothing."""
-
-IMAGE_SIDE = 256
+AutoencoderName = Literal["cae", "vae", "dae"]
+AUTOENCODERS: tuple[AutoencoderName, ...] = get_args(AutoencoderName)
 LATENT = 128
 LOG_VARIANCE_RANGE = (-20.0, 2.0)
-_WIDTHS = (32, 64, 128, 256)
+WIDTHS = (32, 64, 128, 256)
 _CODE_SHAPE = (256, 16, 16)
 
 
-class _Normalised(nn.Module):
+class Normalised(nn.Module):
     """Holds the ImageNet statistics as buffers that are not saved with the weights."""
 
     mean: Tensor
@@ -53,7 +47,7 @@ class _Normalised(nn.Module):
 
 def _encoder() -> nn.Sequential:
     layers: list[nn.Module] = []
-    for n_in, n_out in zip((3, *_WIDTHS[:-1]), _WIDTHS, strict=True):
+    for n_in, n_out in zip((3, *WIDTHS[:-1]), WIDTHS, strict=True):
         conv = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1)
         layers += [conv, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
@@ -61,7 +55,7 @@ def _encoder() -> nn.Sequential:
 
 def _decoder() -> nn.Sequential:
     layers: list[nn.Module] = []
-    widths = _WIDTHS[::-1]
+    widths = WIDTHS[::-1]
     for n_in, n_out in pairwise(widths):
         up = nn.ConvTranspose2d(n_in, n_out, 3, stride=2, padding=1, output_padding=1)
         layers += [up, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
@@ -69,7 +63,7 @@ def _decoder() -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class CAE(_Normalised):
+class CAE(Normalised):
     """Convolutional autoencoder, 777,987 parameters: 256×256×3 → 16×16×256 → 256×256×3."""
 
     def __init__(self) -> None:
@@ -99,7 +93,7 @@ class DAE(CAE):
     """
 
 
-class VAE(_Normalised):
+class VAE(Normalised):
     """Variational autoencoder with a 128-dimensional code, 26,009,603 parameters."""
 
     def __init__(self) -> None:
@@ -137,41 +131,12 @@ class VAE(_Normalised):
         return self.decode(code), mean, log_variance
 
 
-class SteelCNN(_Normalised):
-    """The thesis's six-class steel-surface classifier, 390,918 parameters."""
-
-    def __init__(self, classes: int = 6) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for n_in, n_out in zip((3, *_WIDTHS[:-1]), _WIDTHS, strict=True):
-            layers += [nn.Conv2d(n_in, n_out, 3, padding=1), nn.BatchNorm2d(n_out)]
-            layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2)]
-        self.features = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(0.5)
-        self.head = nn.Linear(_WIDTHS[-1], classes)
-
-    def feature_map(self, pixels: Tensor) -> Tensor:
-        """N×3×256×256 in 0..1 → N×256×16×16, the map Grad-CAM weighs."""
-        features: Tensor = self.features(self.normalise(pixels))
-        return features
-
-    def classify(self, feature_map: Tensor) -> Tensor:
-        """N×256×16×16 → N×6 logits."""
-        pooled = F.adaptive_avg_pool2d(feature_map, 1).flatten(1)
-        logits: Tensor = self.head(self.dropout(pooled))
-        return logits
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """N×3×256×256 in 0..1 → N×6 logits."""
-        return self.classify(self.feature_map(pixels))
-
-
 Autoencoder = CAE | VAE
 
 
-def build_autoencoder(model: ModelName) -> Autoencoder:
+def build_autoencoder(model: AutoencoderName) -> Autoencoder:
     """The untrained network of that name, in evaluation-fast `channels_last` layout."""
-    classes: dict[ModelName, type[CAE] | type[VAE]] = {"cae": CAE, "vae": VAE, "dae": DAE}
+    classes: dict[AutoencoderName, type[CAE] | type[VAE]] = {"cae": CAE, "vae": VAE, "dae": DAE}
     network = classes[model]()
     for parameter in network.parameters():
         if parameter.ndim == 4:

@@ -1,0 +1,1 @@
+"""A stream of inspections → rows, CSV, ZIP, Parquet."""

@@ -1,7 +1,7 @@
 """A folder or an object store's prefix through one model, by several workers of Ray Data.
 
 The photos are cut into parts. A worker holds the model, takes a part at a time through the same
-`look_through` as a single process, and writes the part as one Parquet file; a part that has its
+`inspect_stream` as a single process, and writes the part as one Parquet file; a part that has its
 file is not looked at again. The report is then made from the files, photo by photo and in order,
 so nothing grows with the number of photos but their list.
 
@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from defect import load
-from defect.detectors.autoencoder import Inspection, check_limit
-from defect.detectors.stream import CHUNK, Unread, look_through
-from defect.imaging.archives import Given
-from defect.imaging.buckets import Stored
+from defect.detectors.stream import CHUNK, Unreadable, inspect_stream
+from defect.imaging.archives import PhotoFile
+from defect.imaging.buckets import BucketPhoto
+from defect.inspection import Inspection, check_threshold
 from defect.reports.parquet import is_whole, part_path, read_entries, write_entries
 from defect.reports.rows import row_of_error
 from defect.reports.writer import About, Entry, ReportWriter, entry_of
@@ -76,7 +76,7 @@ def require_ray() -> None:
 
 
 def inspect_parts(
-    photos: Sequence[Given | Stored],
+    photos: Sequence[PhotoFile | BucketPhoto],
     model: str,
     category: str,
     out: Path,
@@ -100,7 +100,7 @@ def inspect_parts(
         NotAvailable, WeightsError: as `load`.
     """
     require_ray()
-    check_limit(threshold)
+    check_threshold(threshold)
     if workers < 1:
         raise ValueError(f"{workers} workers cannot look at photos; give 1 or more.")
     folder = weights or WEIGHTS_FOLDER
@@ -148,7 +148,7 @@ class Worker:
             errors.append(self._write(Path(path), photos))
         return {"size": sizes, "error": errors}
 
-    def _write(self, path: Path, photos: list[Given | Stored]) -> str:
+    def _write(self, path: Path, photos: list[PhotoFile | BucketPhoto]) -> str:
         try:
             # Ray repeats a whole block after a worker died.
             if not is_whole(path, len(photos)):
@@ -157,18 +157,18 @@ class Worker:
             return error.strerror or str(error)
         return ""
 
-    def _entries(self, photos: list[Given | Stored]) -> Iterator[Entry]:
-        for given, result in look_through(self.model, photos):
+    def _entries(self, photos: list[PhotoFile | BucketPhoto]) -> Iterator[Entry]:
+        for given, result in inspect_stream(self.model, photos):
             yield self._entry(given.name, result)
 
-    def _entry(self, name: str, result: Inspection | Unread) -> Entry:
-        if isinstance(result, Unread):
+    def _entry(self, name: str, result: Inspection | Unreadable) -> Entry:
+        if isinstance(result, Unreadable):
             return Entry(row_of_error(name, result.error, self.job.model, self.job.category), name)
         return entry_of(result.at(self.job.threshold))
 
 
 def _run(
-    left: list[tuple[Path, Sequence[Given | Stored]]], job: Job, workers: int
+    left: list[tuple[Path, Sequence[PhotoFile | BucketPhoto]]], job: Job, workers: int
 ) -> Iterator[int]:
     """Has the workers write these parts; gives each part's number of photos when it is written."""
     # Both are read when Ray is imported and started.
@@ -216,7 +216,7 @@ def _run(
         ray.shutdown()
 
 
-def _make_room(out: Path, about: About, photos: Sequence[Given | Stored]) -> None:
+def _make_room(out: Path, about: About, photos: Sequence[PhotoFile | BucketPhoto]) -> None:
     """Prepares the folder; raises ValueError where it is taken by something else."""
     if out.suffix.lower() == ".zip":
         raise ValueError(f'"{out.name}": with Ray the report is a folder. Give one that is new.')
@@ -243,11 +243,11 @@ def _make_room(out: Path, about: About, photos: Sequence[Given | Stored]) -> Non
     (out / "report.csv").unlink(missing_ok=True)
 
 
-def _digest(photos: Sequence[Given | Stored]) -> str:
+def _digest(photos: Sequence[PhotoFile | BucketPhoto]) -> str:
     """Tells one list of photos from another, also where one was exchanged under its name."""
     digest = hashlib.sha256()
     for photo in photos:
-        if isinstance(photo, Stored):
+        if isinstance(photo, BucketPhoto):
             seen: tuple[Any, ...] = (photo.path, photo.version)
         else:
             try:
@@ -259,13 +259,13 @@ def _digest(photos: Sequence[Given | Stored]) -> str:
     return digest.hexdigest()
 
 
-def _packed(photo: Given | Stored) -> list[Any]:
-    if isinstance(photo, Stored):
+def _packed(photo: PhotoFile | BucketPhoto) -> list[Any]:
+    if isinstance(photo, BucketPhoto):
         return [photo.root, photo.path, photo.name, photo.version]
     return [None, str(photo.path.absolute()), photo.name, photo.entry]
 
 
-def _unpacked(values: list[Any]) -> Given | Stored:
+def _unpacked(values: list[Any]) -> PhotoFile | BucketPhoto:
     if values[0] is not None:
-        return Stored(*values)
-    return Given(Path(values[1]), values[2], values[3])
+        return BucketPhoto(*values)
+    return PhotoFile(Path(values[1]), values[2], values[3])

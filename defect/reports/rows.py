@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from defect.detectors.autoencoder import Inspection
 from defect.imaging.photo import ImageError
-from defect.inspection_regions import regions
-from defect.inspection_verdict import reason, unfamiliar
+from defect.inspection import Inspection, reason, regions, unfamiliar
 
 DEFECTIVE, NORMAL, NOT_READ = "defective", "normal", "not read"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

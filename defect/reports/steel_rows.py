@@ -28,7 +28,7 @@ class SteelRow:
     """The second likeliest class."""
     margin: float | None
     """The lead over it, 0..1."""
-    novelty: float | None
+    ood_score: float | None
     """How unlike all six; over 1 is unknown."""
     weights_sha256: str
     note: str
@@ -48,7 +48,7 @@ def steel_row_of(result: Classification) -> SteelRow:
         confidence=round(result.confidence, 4),
         second=result.second,
         margin=round(result.margin, 4),
-        novelty=None if result.novelty is None else round(result.novelty, 4),
+        ood_score=None if result.ood_score is None else round(result.ood_score, 4),
         weights_sha256=result.weights.sha256,
         note=" ".join(result.notes),
     )

@@ -25,10 +25,9 @@ import numpy as np
 from PIL import Image
 
 from defect import __version__
-from defect.detectors.autoencoder import Inspection
 from defect.imaging.overlay import draw_overlay
+from defect.inspection import Inspection, WeightsSource
 from defect.reports.rows import COLUMNS, csv_line, row_of
-from defect.weights.files import WeightsSource
 
 JPEG_QUALITY = 90
 _LIBRARIES = ("torch", "numpy", "pillow", "safetensors", "scipy")

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from defect.detectors.scoring import to_tensor
-from defect.networks.autoencoders import DAE, VAE, Autoencoder, ModelName, build_autoencoder
+from defect.networks.autoencoders import DAE, VAE, Autoencoder, AutoencoderName, build_autoencoder
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
-from defect.training.corruption import add_gaussian_noise, paste_defects
+from defect.training.corruption import add_gaussian_noise, paste_anomalies
 from defect.weights.files import Training
 
 HELD_OUT_SHARE = 0.2
@@ -95,7 +95,7 @@ def learning_rate_at(share: float, peak: float) -> float:
 
 
 def train_autoencoder(
-    model: ModelName,
+    model: AutoencoderName,
     images: np.ndarray,
     recipe: Recipe = Recipe(),
     *,
@@ -213,7 +213,7 @@ def held_out_loss(
     total = 0.0
     for start in range(0, len(images), 16):
         pixels = to_tensor(images[start : start + 16])
-        fed = paste_defects(pixels, draw)[0] if isinstance(network, DAE) else pixels
+        fed = paste_anomalies(pixels, draw)[0] if isinstance(network, DAE) else pixels
         output = network(fed.to(device))
         error = network.normalise(output) - network.normalise(pixels.to(device))
         total += error.square().mean().item() * len(pixels)
@@ -245,9 +245,9 @@ def _loss(
         divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1).mean()
         return error + kl_weight * divergence / pixels[0].numel()
     if isinstance(network, DAE):
-        spoiled, masks = paste_defects(pixels, draw, PASTED_SHARE)
+        corrupted, masks = paste_anomalies(pixels, draw, PASTED_SHARE)
         clean, masks = network.normalise(pixels.to(device)), masks.to(device)
-        fed = network.normalise(spoiled.to(device))
+        fed = network.normalise(corrupted.to(device))
         noisy = (torch.rand(len(pixels), 1, 1, 1, generator=draw) < 0.5).to(device)
         fed = torch.where(noisy, add_gaussian_noise(fed, draw), fed)
         output = network.decode(network.encoder(fed))

@@ -10,7 +10,7 @@ from torch import Tensor
 from defect.datasets import mvtec
 from defect.datasets import rendered as synthetic
 from defect.datasets.samples import load_images
-from defect.networks.autoencoders import ModelName
+from defect.networks.autoencoders import AutoencoderName
 from defect.training import encoder
 from defect.training.autoencoder import Recipe, train_autoencoder
 from defect.training.calibration import fit_calibration
@@ -47,7 +47,7 @@ def shared_encoder(folder: Path) -> dict[str, Tensor] | None:
 
 
 def train_and_save(
-    model: ModelName,
+    model: AutoencoderName,
     category: str,
     data: Path,
     weights: Path,

@@ -19,7 +19,7 @@ from defect.detectors.scoring import (
     ERROR_SIDE,
     FEATURE_CHANNELS,
     Calibration,
-    Look,
+    Observation,
     restore_calibration,
 )
 from defect.networks.autoencoders import Autoencoder
@@ -52,7 +52,7 @@ def fit_calibration(
     """
     brightness = np.quantile(fit.mean((1, 2, 3)) / 255, _USUAL_LIGHT).round(4).tolist()
     projection = _projection(network, fit, seed)
-    both = np.concatenate([fit, _relit(fit, seed)])
+    both = np.concatenate([fit, _with_varied_brightness(fit, seed)])
     projected = torch.cat(
         [scoring.project(seen.features, projection) for seen in _looks(network, both)]
     )
@@ -71,12 +71,12 @@ def fit_calibration(
         error_limits=[1.0, 1.0],
         brightness=brightness,
         limit=1.0,
-        thesis_limit=scoring.normal_limit(thesis_scores.tolist()),
+        thesis_limit=normal_limit(thesis_scores.tolist()),
         normal_scores=[],
         normal_thesis_scores=[round(v, 6) for v in thesis_scores.tolist()],
     )
-    pixels = (pixels * scoring.gains(calibration, pixels).view(-1, 1, 1, 1)).clamp_(0, 1)
-    seen = [scoring.look(network, pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
+    pixels = (pixels * scoring.brightness_gains(calibration, pixels).view(-1, 1, 1, 1)).clamp_(0, 1)
+    seen = [scoring.observe(network, pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
     views = torch.cat([scoring.error_views(s) for s in seen])
     # Photos that are all the same have no spread at all.
     floor = (_SPREAD_FLOOR * views.std(0).mean((1, 2), keepdim=True)).clamp_min(1e-6)
@@ -87,11 +87,11 @@ def fit_calibration(
 
     features = torch.cat([scoring.feature_distance(calibration, s.features) for s in seen])
     usual = _without_itself(views, floor)
-    feature_limit = scoring.normal_limit(scoring.scores(features).tolist())
-    error_limits = [scoring.normal_limit(scoring.scores(usual[:, i]).tolist()) for i in (0, 1)]
+    feature_limit = normal_limit(scoring.scores(features).tolist())
+    error_limits = [normal_limit(scoring.scores(usual[:, i]).tolist()) for i in (0, 1)]
     errors = usual / torch.tensor(error_limits).view(2, 1, 1)
     scores = scoring.scores(scoring.combine(features / feature_limit, errors))
-    limit = scoring.normal_limit(scores.tolist())
+    limit = normal_limit(scores.tolist())
     return replace(
         calibration,
         feature_limit=feature_limit,
@@ -101,7 +101,7 @@ def fit_calibration(
     )
 
 
-def _relit(images: np.ndarray, seed: int) -> np.ndarray:
+def _with_varied_brightness(images: np.ndarray, seed: int) -> np.ndarray:
     """Each photo a little brighter or darker: light that varies is not a defect."""
     draw = np.random.default_rng(seed)
     gains = 1 + BRIGHTNESS_JITTER * draw.uniform(-1, 1, (len(images), 1, 1, 1))
@@ -109,9 +109,9 @@ def _relit(images: np.ndarray, seed: int) -> np.ndarray:
     return relit
 
 
-def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Look]:
+def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Observation]:
     for start in range(0, len(images), _BATCH):
-        yield scoring.look(network, scoring.to_tensor(images[start : start + _BATCH]))
+        yield scoring.observe(network, scoring.to_tensor(images[start : start + _BATCH]))
 
 
 def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:

@@ -25,7 +25,7 @@ def add_gaussian_noise(normalised: Tensor, generator: torch.Generator) -> Tensor
     return normalised + GAUSSIAN_SIGMA * noise
 
 
-def defect_masks(count: int, side: int, generator: torch.Generator) -> Tensor:
+def anomaly_masks(count: int, side: int, generator: torch.Generator) -> Tensor:
     """Soft irregular blobs and scratches, N×1×S×S in 0..1, about 0.1 % to 10 % of the area."""
     rows = torch.linspace(0, 1, side)
     masks = torch.empty(count, 1, side, side)
@@ -46,7 +46,7 @@ def defect_masks(count: int, side: int, generator: torch.Generator) -> Tensor:
     return masks
 
 
-def paste_defects(
+def paste_anomalies(
     pixels: Tensor, generator: torch.Generator, share: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """Renders foreign patches onto normal photos.
@@ -60,9 +60,9 @@ def paste_defects(
         the spoiled photos, same shape, and the masks, N×1×S×S in 0..1.
     """
     n, _, side, _ = pixels.shape
-    masks = defect_masks(n, side, generator)
+    masks = anomaly_masks(n, side, generator)
     twice = (torch.rand(n, 1, 1, 1, generator=generator) < 0.4).float()
-    masks = torch.maximum(masks, twice * defect_masks(n, side, generator))
+    masks = torch.maximum(masks, twice * anomaly_masks(n, side, generator))
     masks = masks * (torch.rand(n, 1, 1, 1, generator=generator) < share)
 
     order = torch.randperm(n, generator=generator)

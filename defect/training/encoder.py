@@ -35,7 +35,7 @@ from defect.training.autoencoder import (
     pick_precision,
     split,
 )
-from defect.training.corruption import add_gaussian_noise, paste_defects
+from defect.training.corruption import add_gaussian_noise, paste_anomalies
 from defect.weights.files import IndexEntry, Metadata, Training, save
 
 MODEL, NAME = "encoder", "shared"
@@ -155,9 +155,9 @@ def _loss(
 ) -> Tensor:
     """Repair error plus the two stages' distance from what the teacher sees."""
     pixels = vary(pixels, draw)
-    spoiled, masks = paste_defects(pixels, draw, SPOILED_SHARE)
+    corrupted, masks = paste_anomalies(pixels, draw, SPOILED_SHARE)
     clean, masks = network.normalise(pixels.to(device)), masks.to(device)
-    seen = network.normalise(spoiled.to(device, memory_format=torch.channels_last))
+    seen = network.normalise(corrupted.to(device, memory_format=torch.channels_last))
     middle, deep = targets(seen)
     noisy = (torch.rand(len(pixels), 1, 1, 1, generator=draw) < NOISY_SHARE).to(device)
     x = torch.where(noisy, add_gaussian_noise(seen, draw), seen)

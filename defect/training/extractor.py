@@ -34,7 +34,7 @@ from defect.training.autoencoder import (
     split,
 )
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
-from defect.training.corruption import paste_defects
+from defect.training.corruption import paste_anomalies
 from defect.training.encoder import TEACHER_STAGES, load_teacher, vary
 from defect.weights.files import IndexEntry, Metadata, Training, save
 from defect.weights.quantisation import as_stored
@@ -147,7 +147,7 @@ def augment(pixels: Tensor, draw: torch.Generator) -> Tensor:
     blend = torch.rand(n, 1, 1, 1, generator=draw) * 0.7
     blend *= torch.rand(n, 1, 1, 1, generator=draw) < BLENDED_SHARE
     pixels = (1 - blend) * pixels + blend * pixels[torch.randperm(n, generator=draw)].flip(3)
-    pixels = paste_defects(pixels, draw, SPOILED_SHARE)[0]
+    pixels = paste_anomalies(pixels, draw, SPOILED_SHARE)[0]
     gamma = (0.5 * (2 * torch.rand(n, 1, 1, 1, generator=draw) - 1)).exp()
     pixels = pixels.clamp(1e-4, 1) ** gamma
     # Other colours and the negative: more kinds of surface than the photos hold.
@@ -218,9 +218,9 @@ def train_extractor(
                 pixels = augment(to_tensor(images[chosen]), draw).to(device)
                 with torch.autocast(device.type, precision, enabled=precision != torch.float32):
                     targets = teacher(pixels)
-                    told = network(pixels)
+                    described = network(pixels)
                 loss = sum(
-                    (_distance(t.float(), s) for t, s in zip(told, targets, strict=True)),
+                    (_distance(t.float(), s) for t, s in zip(described, targets, strict=True)),
                     pixels.new_zeros(()),
                 )
                 optimizer.zero_grad(set_to_none=True)
@@ -239,10 +239,10 @@ def train_extractor(
     return smooth.cpu().eval(), progress.loss_curve, progress.seconds
 
 
-def _distance(told: Tensor, target: Tensor) -> Tensor:
+def _distance(described: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of the standardised channels, and how far directions differ."""
-    cosine = 1 - F.cosine_similarity(told, target, dim=1).mean()
-    return (told - target).square().mean() + COSINE_WEIGHT * cosine
+    cosine = 1 - F.cosine_similarity(described, target, dim=1).mean()
+    return (described - target).square().mean() + COSINE_WEIGHT * cosine
 
 
 @torch.no_grad()

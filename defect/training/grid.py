@@ -84,7 +84,7 @@ def describe(jobs: Sequence[Job], epochs: int) -> str:
     lines = []
     for category in dict.fromkeys(job.category for job in jobs):
         own = [job for job in jobs if job.category == category]
-        told = []
+        described = []
         for action, words in (
             ("train", f"to train ({own[0].fitted} photos × {epochs} epochs)"),
             ("measure", "trained, to measure"),
@@ -94,9 +94,9 @@ def describe(jobs: Sequence[Job], epochs: int) -> str:
             chosen = [job.model for job in own if job.action == action]
             if action == "train" and MEMORY in chosen:
                 chosen.remove(MEMORY)
-                told.append(f"memory to teach ({own[0].photos} photos, once)")
-            told += [f"{' '.join(chosen)} {words}"] if chosen else []
-        lines.append(f"{category:18}{'; '.join(told)}")
+                described.append(f"memory to teach ({own[0].photos} photos, once)")
+            described += [f"{' '.join(chosen)} {words}"] if chosen else []
+        lines.append(f"{category:18}{'; '.join(described)}")
     training = [job for job in jobs if job.action == "train"]
     views = sum(job.fitted for job in training if job.model != MEMORY) * epochs
     done = sum(job.action == "nothing" for job in jobs)

@@ -6,61 +6,65 @@ product), darker or lighter, and blurred.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from defect.inspection import Message
 
 LEAST_PHOTOS = 5
 """Among fewer, none can be told to be the odd one."""
-ODD_SPREADS = 2.5
+OUTLIER_SPREADS = 2.5
 """Robust standard deviations of the log score above its median that make a photo odd."""
 LEAST_SPREAD = 0.12
 """Of the log score, at least: a photo is odd from exp(2.5 × 0.12) = 1.35 times the median on."""
 OTHER_PRODUCT = 2.2
 """Times the usual score."""
-LIGHT_RANGE = 0.72, 1.38
+BRIGHTNESS_RANGE = 0.72, 1.38
 BLURRED = 0.4
 """Part of the usual fine detail under which a photo is called blurred."""
 
 
-@dataclass(frozen=True)
-class Odd:
-    """One photo worth a second look."""
+REASONS = {
+    "unlike": "looks unlike the others: another product, or a large defect?",
+    "defect": "differs from the others in one region: a defect that slipped in?",
+    "darker": "is much darker than the others",
+    "brighter": "is much brighter than the others",
+    "blurred": "looks blurred beside the others",
+}
 
-    index: int
-    reason: str
-    """A sentence's end, such as `looks blurred`."""
 
-
-def odd_photos(images: np.ndarray, scores: np.ndarray) -> list[Odd]:
-    """The photos that stand out among those a memory was taught from, the oddest first.
+def find_outliers(images: np.ndarray, scores: np.ndarray) -> list[tuple[int, Message]]:
+    """The photos that stand out among those a memory was taught from, the most anomalous first.
 
     Args:
         images: N×256×256×3 uint8.
-        scores: N leave-one-out scores, as `teach` returns them.
+        scores: N leave-one-out scores, as `fit_memory` returns them.
+
+    Returns:
+        the index of each photo, and the end of a sentence that says why.
     """
     if len(images) < LEAST_PHOTOS:
         return []
     spreads = _spreads(np.log(np.maximum(scores, 1e-6)), LEAST_SPREAD)
     times = scores / max(float(np.median(scores)), 1e-6)
-    light = images.mean((1, 2, 3))
-    light = light / max(float(np.median(light)), 1e-6)
+    brightness = images.mean((1, 2, 3))
+    brightness = brightness / max(float(np.median(brightness)), 1e-6)
     detail = np.array([_detail(image) for image in images])
     detail = detail / max(float(np.median(detail)), 1e-6)
     found = []
     for i in range(len(images)):
         reasons = []
-        if times[i] > OTHER_PRODUCT and spreads[i] > ODD_SPREADS:
-            reasons.append("looks unlike the others: another product, or a large defect?")
-        elif spreads[i] > ODD_SPREADS:
-            reasons.append("has a place the others do not show: a defect that slipped in?")
-        if not LIGHT_RANGE[0] < light[i] < LIGHT_RANGE[1]:
-            reasons.append(f"is much {'darker' if light[i] < 1 else 'lighter'} than the others")
+        if times[i] > OTHER_PRODUCT and spreads[i] > OUTLIER_SPREADS:
+            reasons.append("unlike")
+        elif spreads[i] > OUTLIER_SPREADS:
+            reasons.append("defect")
+        if not BRIGHTNESS_RANGE[0] < brightness[i] < BRIGHTNESS_RANGE[1]:
+            reasons.append("darker" if brightness[i] < 1 else "brighter")
         if detail[i] < BLURRED:
-            reasons.append("looks blurred beside the others")
+            reasons.append("blurred")
         if reasons:
-            found.append(Odd(i, "; ".join(reasons)))
-    return sorted(found, key=lambda odd: -scores[odd.index])
+            # One reason is enough to look again; the first is the gravest.
+            found.append((i, Message(f"outlier_{reasons[0]}", REASONS[reasons[0]])))
+    return sorted(found, key=lambda outlier: -scores[outlier[0]])
 
 
 def _spreads(values: np.ndarray, least: float) -> np.ndarray:

@@ -32,7 +32,7 @@ _SEEN = BLOCK * BLOCK
 """Places of a photo that tell of one covariance."""
 
 
-class Places:
+class PositionalGaussian:
     """Means, covariances and their factors, fitted on N photos.
 
     Args:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from defect.datasets import neu
 from defect.datasets import rendered as synthetic
 from defect.datasets.samples import load_images
-from defect.detectors import out_of_distribution as novelty
+from defect.detectors import out_of_distribution as ood_score
 from defect.detectors.scoring import to_tensor
 from defect.imaging.photo import network_input
 from defect.networks.autoencoders import SteelCNN
@@ -146,7 +146,7 @@ def augmented(pixels: Tensor, draw: torch.Generator) -> Tensor:
 def activations(network: SteelCNN, images: np.ndarray) -> Tensor:
     """N×256×256×3 uint8 → N×480 mean activations of the network's stages."""
     parts = [
-        novelty.see(network, to_tensor(images[start : start + 32]))[1]
+        ood_score.see(network, to_tensor(images[start : start + 32]))[1]
         for start in range(0, len(images), 32)
     ]
     return torch.cat(parts)
@@ -154,7 +154,7 @@ def activations(network: SteelCNN, images: np.ndarray) -> Tensor:
 
 def calibrate(
     network: SteelCNN, images: np.ndarray, labels: np.ndarray, held_out: np.ndarray
-) -> novelty.Novelty:
+) -> ood_score.OutOfDistribution:
     """What the classes look like to the network, so that a photo unlike them is told.
 
     Args:
@@ -166,7 +166,7 @@ def calibrate(
     # A rendered and a photographed class are two kinds: between them nothing is steel.
     kinds = labels + len(neu.CLASSES) * rendered
     further = [held_out, rendered_photos(RENDERED_HELD_OUT_SEED)[0]]
-    return novelty.fit_novelty(
+    return ood_score.fit_out_of_distribution(
         activations(network, images), kinds, [activations(network, each) for each in further]
     )
 

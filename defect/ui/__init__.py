@@ -6,7 +6,7 @@ import gradio as gr
 
 from defect.ui.endpoints.inspection import endpoints
 from defect.ui.endpoints.teaching import product_endpoints
-from defect.ui.greeting import greet
+from defect.ui.greeting import localise_on_load
 from defect.ui.i18n import label
 from defect.ui.tabs.api import api_tab
 from defect.ui.tabs.batch import batch_tab
@@ -27,18 +27,18 @@ def build_demo() -> gr.Blocks:
         gr.Markdown(label("masthead"), elem_id="masthead")
         with gr.Tabs() as tabs:
             with gr.Tab(label("tab_inspect"), id="inspect"):
-                spoken = inspect_tab(demo, tabs)
+                localised = inspect_tab(demo, tabs)
             with gr.Tab(label("tab_steel"), id="steel"):
-                spoken |= steel_tab()
+                localised |= steel_tab()
             with gr.Tab(label("tab_batch"), id="batch"):
-                spoken |= batch_tab()
+                localised |= batch_tab()
             with gr.Tab(label("tab_product"), id="product"):
-                spoken |= product_tab(demo)
+                localised |= product_tab(demo)
             with gr.Tab(label("tab_results"), id="results") as results:
-                spoken |= results_tab(results)
+                localised |= results_tab(results)
             with gr.Tab(label("tab_api"), id="api") as api:
                 api_tab(api)
-        greet(demo, spoken)
+        localise_on_load(demo, localised)
         endpoints()
         product_endpoints()
     return demo

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import Inspection, check_limit
-from defect.detectors.stream import Unread, look_through
-from defect.imaging.archives import Given, photos_of
+from defect.detectors.stream import Unreadable, inspect_stream
+from defect.imaging.archives import PhotoFile, find_photos
 from defect.imaging.overlay import draw_overlay
 from defect.imaging.photo import ImageError, thumbnail
+from defect.inspection import Inspection, check_threshold
 from defect.reports.rows import Row, row_of, row_of_error, to_csv
 from defect.reports.writer import About, Entry, ReportWriter, entry_of, to_jpeg
 from defect.ui.downloads import download_path, write_download
@@ -27,10 +27,10 @@ _EMPTY = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """One photo of a batch: an inspection without its pictures, and a small one."""
 
-    given: Given
+    given: PhotoFile
     inspection: Inspection
     tile: bytes
     """The photo as JPEG, at most 256 pixels a side."""
@@ -45,7 +45,7 @@ class Look:
 class Batch:
     """The looks of a batch, small enough to keep while a visitor moves the threshold."""
 
-    looks: Sequence[Look]
+    looks: Sequence[Observation]
     """Highest score first."""
     unread: Sequence[Row]
     total: int
@@ -79,15 +79,15 @@ class Batch:
 
 def start_batch(
     paths: Sequence[str], model: str, category: str, limit: float
-) -> tuple[list[Given], Batch]:
+) -> tuple[list[PhotoFile], Batch]:
     """The photos of files and archives, and the batch before the first was looked at.
 
     Raises:
         ValueError: no photos, more than 200, a senseless limit, or an archive that is not opened.
         WeightsError: no weights for the model and category.
     """
-    check_limit(limit)
-    photos, skipped = photos_of([Path(path) for path in paths])
+    check_threshold(limit)
+    photos, skipped = find_photos([Path(path) for path in paths])
     if not photos:
         raise ValueError(
             "None of these files is a picture by its name."
@@ -104,7 +104,7 @@ def start_batch(
 
 
 def run_batch(
-    photos: Sequence[Given], batch: Batch, report: ReportWriter | None = None
+    photos: Sequence[PhotoFile], batch: Batch, report: ReportWriter | None = None
 ) -> Iterator[Batch]:
     """Looks at the photos and gives the growing batch after each; one that cannot be read becomes
     a line, not a stop.
@@ -117,11 +117,11 @@ def run_batch(
     """
     about = batch.about
     assert about.threshold is not None
-    looks: list[Look] = []
+    looks: list[Observation] = []
     unread: list[Row] = []
     inspect = catalogue.inspector(about.model, about.category)
-    for given, result in look_through(inspect, photos):
-        if isinstance(result, Unread):
+    for given, result in inspect_stream(inspect, photos):
+        if isinstance(result, Unreadable):
             row = row_of_error(given.name, result.error, about.model, about.category)
             unread.append(row)
             entry = Entry(row, given.name)
@@ -140,7 +140,7 @@ def inspect_files(
     model: str,
     category: str,
     limit: float,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    report_progress: Callable[[int, int], None] = lambda done, total: None,
     report: Path | None = None,
 ) -> Batch:
     """Inspects many files and archives to the end.
@@ -156,7 +156,7 @@ def inspect_files(
     with ReportWriter(report, batch.about) if report else nullcontext() as writer:
         for grown in run_batch(photos, batch, writer):
             batch = grown
-            tell(batch.done, batch.total)
+            report_progress(batch.done, batch.total)
     return batch
 
 
@@ -169,7 +169,7 @@ def write_zip(batch: Batch) -> str:
     with ReportWriter(path, batch.about) as report:
         for look in batch.looks:
             try:
-                photo = look.given.prepare().shown
+                photo = look.given.read().shown
             except ImageError:
                 photo = np.asarray(Image.open(io.BytesIO(look.tile)))  # its upload was cleaned up
             report.add(entry_of(replace(look.inspection, photo=photo)))
@@ -183,7 +183,7 @@ def write_csv(batch: Batch) -> str:
     return write_download("inspection.csv", to_csv(batch.rows()))
 
 
-def tile(look: Look) -> bytes:
+def tile(look: Observation) -> bytes:
     """The small photo with heat and contour in a frame of the verdict's colour, as JPEG."""
     photo = np.asarray(Image.open(io.BytesIO(look.tile)))
     inspection = look.inspection
@@ -194,7 +194,7 @@ def tile(look: Look) -> bytes:
     return to_jpeg(frame)
 
 
-def _look(given: Given, inspection: Inspection) -> Look:
+def _look(given: PhotoFile, inspection: Inspection) -> Observation:
     """Without what a batch does not show: 200 photos take about 55 MB."""
     small = to_jpeg(thumbnail(inspection.photo, TILE_SIDE))
     light = replace(
@@ -205,7 +205,7 @@ def _look(given: Given, inspection: Inspection) -> Look:
         # A copy, as the map is a part of its whole chunk's.
         anomaly_map=inspection.anomaly_map.copy(),
     )
-    return Look(given, light, small)
+    return Observation(given, light, small)
 
 
 def counts(batch: Batch) -> tuple[int, int, int]:

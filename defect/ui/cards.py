@@ -7,19 +7,20 @@ from html import escape
 from defect.detectors.catalogue import Category
 from defect.detectors.steel import Classification
 from defect.detectors.thresholds import Cost
+from defect.inspection import WeightsSource
 from defect.networks.autoencoders import MEMORY
-from defect.ui.i18n import name_of, retell, say
-from defect.weights.files import Metadata, WeightsSource
+from defect.ui.i18n import name_of, translate, translate_message
+from defect.weights.files import Metadata
 
 
 def waiting(text: str) -> str:
     """The verdict card before there is a verdict."""
-    return _card("", say("no_photo"), text)
+    return _card("", translate("no_photo"), text)
 
 
 def problem(text: str) -> str:
     """The verdict card for something that went wrong."""
-    return _card("problem", say("not_inspected"), retell(text))
+    return _card("problem", translate("not_inspected"), translate_message(text))
 
 
 def probabilities(result: Classification) -> str:
@@ -35,22 +36,22 @@ def probabilities(result: Classification) -> str:
 
 def steel_verdict(result: Classification) -> str:
     """The card that names the class, or says that the photo is like none of them."""
-    notes = "".join(f'<div class="note">{escape(retell(note))}</div>' for note in result.notes)
+    notes = "".join(f'<div class="note">{escape(translate_message(note))}</div>' for note in result.notes)
     if not result.known:
-        text = say(
+        text = translate(
             "steel_unknown_why",
-            novelty=f"{result.novelty:.1f}",
+            ood_score=f"{result.ood_score:.1f}",
             nearest=name_of(result.label),
         )
-        return _card("problem", say("steel_unknown"), text, notes)
+        return _card("problem", translate("steel_unknown"), text, notes)
     sure = (
         "steel_certain"
         if result.confidence >= 0.95
         else ("steel_likely" if result.confidence >= 0.7 else "steel_unsure")
     )
-    text = say(
+    text = translate(
         "steel_why",
-        sure=say(sure),
+        sure=translate(sure),
         confidence=_percent(result.confidence),
         margin=f"{100 * result.margin:.0f}",
         second=name_of(result.second),
@@ -60,32 +61,32 @@ def steel_verdict(result: Classification) -> str:
 
 def expectation(category: Category) -> str:
     """What kind of photo a category wants."""
-    text = say("expects", category=category.name, what=retell(category.expects))
-    return text + say("expects_rendered" if category.rendered else "expects_upload")
+    text = translate("expects", category=category.name, what=translate_message(category.expects))
+    return text + translate("expects_rendered" if category.rendered else "expects_upload")
 
 
 def origin(metadata: Metadata, source: WeightsSource) -> str:
     """Where the weights come from and how they were made."""
     training = metadata.training
     lines = [
-        say(
+        translate(
             "origin_file",
             file=source.file,
-            source=retell(source.source),
+            source=translate_message(source.source),
             size=f"{source.size / 1e6:.1f}",
             sha256=source.sha256[:16],
         ),
-        say(
+        translate(
             "origin_taught" if metadata.model == MEMORY else "origin_trained",
-            dataset=retell(metadata.dataset),
-            licence=retell(metadata.licence),
+            dataset=translate_message(metadata.dataset),
+            licence=translate_message(metadata.licence),
             fit=training.images_fit,
             held_out=training.images_held_out,
             best=training.best_epoch,
             run=training.epochs_run,
             rate=f"{training.learning_rate:g}",
             seed=training.seed,
-            corruption=retell(training.corruption),
+            corruption=translate_message(training.corruption),
             seconds=f"{training.seconds:.0f}",
         ),
     ]
@@ -94,19 +95,19 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
         pixel = metadata.test.get("pixel", {}).get("auroc")
         thesis = metadata.test.get("thesis_image", {}).get("auroc", {}).get("value")
         lines.append(
-            say(
+            translate(
                 "origin_test",
                 normal=image["normal"],
                 defective=image["defective"],
                 auroc=f"{image['auroc']['value']:.3f}",
-                thesis="" if thesis is None else say("origin_thesis", thesis=f"{thesis:.3f}"),
-                pixel="" if pixel is None else say("origin_pixel", pixel=f"{pixel:.3f}"),
+                thesis="" if thesis is None else translate("origin_thesis", thesis=f"{thesis:.3f}"),
+                pixel="" if pixel is None else translate("origin_pixel", pixel=f"{pixel:.3f}"),
                 alarms=f"{100 * image['false_alarm_rate']:.0f}",
                 found=f"{100 * image['detection_rate']:.0f}",
             )
         )
     if metadata.note:
-        lines.append(retell(metadata.note))
+        lines.append(translate_message(metadata.note))
     return "\n\n".join(lines)
 
 
@@ -115,13 +116,13 @@ def threshold_cost(cost: Cost) -> str:
     good = cost.held_out + cost.good
     if not good:
         return ""
-    held_out = say("cost_held_out", count=cost.held_out) if cost.held_out else ""
-    test = say("cost_test", count=cost.good) if cost.good else ""
-    return say(
+    held_out = translate("cost_held_out", count=cost.held_out) if cost.held_out else ""
+    test = translate("cost_test", count=cost.good) if cost.good else ""
+    return translate(
         "cost_line" if cost.defective else "cost_line_good",
         good=_of_hundred(cost.stopped, good, "good"),
         defective=_of_hundred(cost.caught, cost.defective, "defective"),
-        counted=say("cost_and").join(part for part in (held_out, test) if part),
+        counted=translate("cost_and").join(part for part in (held_out, test) if part),
         known=cost.defective,
     )
 
@@ -129,9 +130,9 @@ def threshold_cost(cost: Cost) -> str:
 def _of_hundred(count: int, total: int, kind: str) -> str:
     """Such as `about 2 of 100 good parts are`; all and none are never rounded to."""
     if count in (0, total):
-        return say(f"cost_all_{kind}" if count else f"cost_none_{kind}", total=total)
+        return translate(f"cost_all_{kind}" if count else f"cost_none_{kind}", total=total)
     about = min(max((200 * count + total) // (2 * total), 1), 99)
-    return say(f"cost_{kind}", about=about)
+    return translate(f"cost_{kind}", about=about)
 
 
 def _card(kind: str, word: str, text: str, rest: str = "") -> str:

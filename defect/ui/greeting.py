@@ -14,16 +14,16 @@ from gradio.components import Component
 
 from defect.ui.i18n import in_english
 
-Spoken = dict[Component, Callable[[], Any]]
+Localised = dict[Component, Callable[[], Any]]
 """Components, each with what makes its first value in the visitor's language."""
 
 
-def greet(demo: gr.Blocks, spoken: Spoken) -> None:
+def localise_on_load(demo: gr.Blocks, localised: Localised) -> None:
     """Has the demo say all of it in the visitor's language when it loads."""
 
     def speak() -> tuple[Any, ...]:
         if in_english():
-            return (gr.skip(),) * len(spoken)
-        return tuple(say() for say in spoken.values())
+            return (gr.skip(),) * len(localised)
+        return tuple(translate() for translate in localised.values())
 
-    demo.load(speak, None, list(spoken), api_visibility="private", show_progress="hidden")
+    demo.load(speak, None, list(localised), api_visibility="private", show_progress="hidden")

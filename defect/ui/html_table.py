@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from defect.ui.i18n import say
+from defect.ui.i18n import translate
 
 
 def table(
@@ -39,7 +39,7 @@ def table(
 def number(value: float | None) -> str:
     """Three digits; marked where an AUROC is below chance, `n/a` where there is none."""
     if value is None:
-        return f'<span class="absent">{say("absent")}</span>'
+        return f'<span class="absent">{translate("absent")}</span>'
     return f'<span class="low">{value:.3f}</span>' if value < 0.5 else f"{value:.3f}"
 
 

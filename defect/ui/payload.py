@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from defect.detectors.autoencoder import Inspection
+from defect.inspection import Inspection
 
 STEPS = 200
 """Steps in 1 × the normal limit; the highest value that travels is 327 ×."""

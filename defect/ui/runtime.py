@@ -17,7 +17,7 @@ _OWN_PAGES = 4_000_000
 grew no less."""
 
 
-def settle_threads() -> int:
+def configure_threads() -> int:
     """Sets, once at the start, how many threads one network pass may use; returns it.
 
     As many as leave every look its own cores: on two cores one each. Two passes with two threads
@@ -28,7 +28,7 @@ def settle_threads() -> int:
     return threads
 
 
-def settle_memory() -> bool:
+def configure_heap() -> bool:
     """Has all threads share one heap and keeps large blocks out of it, where the C library is
     glibc; returns whether it is.
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from defect.ui.i18n import say
+from defect.ui.i18n import translate
 
 _STEPS = 6
 """Bars an octave."""
@@ -36,7 +36,7 @@ def score_histogram(scores: Sequence[float], limit: float) -> str:
         drawn += (
             f'<rect class="{kind}" x="{x(bar) + 1:.1f}" y="{_BASE - height:.1f}" '
             f'width="{max(width - 2, 1):.1f}" height="{height:.1f}">'
-            f"<title>{say('scores_bar', **edges, count=count)}</title></rect>"
+            f"<title>{translate('scores_bar', **edges, count=count)}</title></rect>"
         )
     marks = ""
     for octave in range(math.ceil(first / _STEPS), last // _STEPS + 2):
@@ -48,21 +48,21 @@ def score_histogram(scores: Sequence[float], limit: float) -> str:
                 f"{_edge(at, limit):.2g}</text>"
             )
     over = sum(count for bar, count in bars.items() if bar >= 0)
-    label = say(
+    label = translate(
         "scores_label",
         count=len(scores),
         under=len(scores) - over,
         limit=f"{limit:.2f}",
         over=over,
     )
-    at_limit = say("scores_threshold", limit=f"{limit:.2f}")
+    at_limit = translate("scores_threshold", limit=f"{limit:.2f}")
     return (
         f'<svg class="scores" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">'
         f'<line class="ground" x1="0" x2="{_WIDTH}" y1="{_BASE}" y2="{_BASE}"/>{drawn}{marks}'
         f'<line class="limit" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="18" y2="{_BASE + 4}"/>'
         f'<text class="limit" x="{x(0):.1f}" y="12" text-anchor="middle">{at_limit}'
-        f'</text><text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">{say("scores_axis")}'
-        f'</text><text x="0" y="{_HEIGHT - 4}">{say("scores_photos", count=len(scores))}</text>'
+        f'</text><text x="{_WIDTH}" y="{_HEIGHT - 4}" text-anchor="end">{translate("scores_axis")}'
+        f'</text><text x="0" y="{_HEIGHT - 4}">{translate("scores_photos", count=len(scores))}</text>'
         "</svg>"
     )
 

@@ -47,10 +47,10 @@ def queued(demo: gr.Blocks) -> gr.Blocks:
     push = demo._queue.push
 
     async def push_kindly(body: Any, request: Any, username: str | None) -> Any:
-        accepted, told, status = await push(body, request, username)
+        accepted, described, status = await push(body, request, username)
         if status == "queue_full":
-            told = texts_for(request)["queue_full"]
-        return accepted, told, status
+            described = texts_for(request)["queue_full"]
+        return accepted, described, status
 
     demo._queue.push = push_kindly  # type: ignore[method-assign]
     return demo

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Value]):
+class BoundedStore(Generic[Value]):
     """The last `most` values by unguessable key; the longest unused is forgotten first.
 
     Given a weight a value (such as its bytes) and a greatest `budget` for all together, values go

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from defect.ui.i18n import retell
+from defect.ui.i18n import translate_message
 
 EXPIRED = "That upload is no longer here. Add the photo again."
 
@@ -37,9 +37,9 @@ def uploaded(path: str) -> str:
     """
     file = Path(path).resolve()
     if not file.is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error(retell("Upload the photo first: paths on the server are not read."))
+        raise gr.Error(translate_message("Upload the photo first: paths on the server are not read."))
     if not file.is_file():
-        raise gr.Error(retell(EXPIRED))
+        raise gr.Error(translate_message(EXPIRED))
     os.utime(file)
     return str(file)
 
@@ -48,5 +48,5 @@ def _path(payload: Any) -> str | None:
     if payload is None:
         return None
     if payload.path is None:
-        raise gr.Error(retell("Send the photo as a file, not as text or an address."))
+        raise gr.Error(translate_message("Send the photo as a file, not as text or an address."))
     return uploaded(payload.path)

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import Inspection
 from defect.detectors.catalogue import Category
 from defect.detectors.thresholds import presets, stored_scores
-from defect.imaging.photo import ImageError, prepare
-from defect.inspection_verdict import unfamiliar
-from defect.ui.i18n import retell, say
+from defect.imaging.photo import ImageError, read_photo
+from defect.inspection import Inspection, unfamiliar
+from defect.ui.i18n import translate, translate_message
 from defect.ui.payload import jpeg, packed, steps, to_wire
 from defect.weights.files import WeightsError
-from defect.weights.resolution import NotHereYet
+from defect.weights.resolution import DownloadPending
 
 
 def nothing(model: str, category: Category) -> dict[str, Any]:
@@ -36,7 +35,7 @@ def known(model: str, category: Category) -> dict[str, Any]:
 
 def problem(text: str, model: str, category: str) -> dict[str, Any]:
     """The viewer where a photo could not be inspected."""
-    return {"kind": "problem", "text": retell(text), **_known(model, category)}
+    return {"kind": "problem", "text": translate_message(text), **_known(model, category)}
 
 
 def look(path: str, model: str, category: str) -> dict[str, Any]:
@@ -44,9 +43,9 @@ def look(path: str, model: str, category: str) -> dict[str, Any]:
     only that the weights are still being fetched."""
     try:
         inspection = catalogue.inspector(model, category)(path)
-    except NotHereYet:
-        name = say("model_of", model=model.upper(), category=category)
-        return problem(say("awaited", model=name), model, category) | {"awaited": True}
+    except DownloadPending:
+        name = translate("model_of", model=model.upper(), category=category)
+        return problem(translate("awaited", model=name), model, category) | {"awaited": True}
     except (ImageError, WeightsError) as error:
         return problem(str(error), model, category)
     wired = to_wire(inspection)
@@ -56,7 +55,7 @@ def look(path: str, model: str, category: str) -> dict[str, Any]:
         "example": _example(path, category),
         "unfamiliar": unfamiliar(inspection),
         **wired,
-        "notes": [retell(note) for note in wired["notes"]],
+        "notes": [translate_message(note) for note in wired["notes"]],
         **_known(model, category),
     }
 
@@ -64,15 +63,15 @@ def look(path: str, model: str, category: str) -> dict[str, Any]:
 def compared(path: str, category: Category) -> dict[str, Any]:
     """One photo by every model the category has; a model that fails is told in its place."""
     try:
-        photo = prepare(path)
+        photo = read_photo(path)
     except ImageError as error:
-        return {"looks": [{"model": category.models[0], "problem": retell(str(error))}]}
+        return {"looks": [{"model": category.models[0], "problem": translate_message(str(error))}]}
     looks: list[dict[str, Any]] = []
     for model in category.models:
         try:
             looks.append(_small(catalogue.inspector(model, category.name)(photo)))
         except WeightsError as error:
-            looks.append({"model": model, "problem": retell(str(error))})
+            looks.append({"model": model, "problem": translate_message(str(error))})
     return {"photo": jpeg(photo.shown), "looks": looks}
 
 

@@ -1,0 +1,1 @@
+"""Weights files: format, index, quantisation, the Hub, publishing, ONNX."""

@@ -21,6 +21,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from defect.inspection import WeightsSource
 from defect.weights.quantisation import SCALE_SUFFIX, Packed, pack, unpack
 
 SCHEMA_VERSION = 1
@@ -80,19 +81,6 @@ class Metadata:
     """Metrics on data sets of other products, by their names, such as `kolektor_sdd`."""
     image_side: int = 256
     schema_version: int = SCHEMA_VERSION
-
-
-@dataclass(frozen=True)
-class WeightsSource:
-    """Where the weights in use came from."""
-
-    source: str
-    """`bundled`, `hub cache`, `hub` or `memory` (just trained)."""
-    file: str
-    """Path below the weights folder, such as `dae/bottle.safetensors`."""
-    sha256: str
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from defect.weights.hub_errors import COMMIT, HubError, StillFetching, told
+from defect.weights.hub_errors import COMMIT, HubError, StillFetching, described
 
 APP_WAIT = 5.0
 """Seconds the app waits for a download before it says so and goes on without it."""
@@ -42,7 +42,7 @@ class Pin:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedFile:
     """A file whose content is known before it is fetched."""
 
     file: str
@@ -67,7 +67,7 @@ class Progress:
 class _Fetch:
     """One download's state, shared by its thread and those who wait for it."""
 
-    def __init__(self, pin: Pin, wanted: Wanted) -> None:
+    def __init__(self, pin: Pin, wanted: ExpectedFile) -> None:
         self.pin, self.wanted = pin, wanted
         self.started = time.monotonic()
         self.ended = 0.0
@@ -91,7 +91,7 @@ class _Refused(HubError):
     """The file at this revision is not the one listed."""
 
 
-_FETCHES: dict[tuple[Pin, Wanted], _Fetch] = {}
+_FETCHES: dict[tuple[Pin, ExpectedFile], _Fetch] = {}
 _NOT_FOUND: dict[tuple[Pin, str], tuple[float, str]] = {}
 """When and why `find` failed."""
 _LOCK = threading.Lock()
@@ -99,7 +99,7 @@ _SLOTS = threading.BoundedSemaphore(2)
 """Downloads at a time; the rest wait in their own threads."""
 
 
-def cached(pin: Pin, wanted: Wanted) -> bytes | None:
+def cached(pin: Pin, wanted: ExpectedFile) -> bytes | None:
     """The file's verified bytes from the Hub's local cache, with no request; None if not there."""
     path = cached_path(pin, wanted)
     if path is None:
@@ -111,7 +111,7 @@ def cached(pin: Pin, wanted: Wanted) -> bytes | None:
     return None
 
 
-def cached_path(pin: Pin, wanted: Wanted) -> Path | None:
+def cached_path(pin: Pin, wanted: ExpectedFile) -> Path | None:
     """Where the cache holds a file of that name and size; its checksum is not compared here."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -124,7 +124,7 @@ def cached_path(pin: Pin, wanted: Wanted) -> Path | None:
     return None
 
 
-def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
+def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, ExpectedFile]:
     """A file nobody listed here: the Hub says its commit, checksum and size.
 
     At a commit whose file is cached no request is made.
@@ -140,7 +140,7 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
-    pin, unknown = Pin(repo, revision, named), Wanted(file, "", 0)
+    pin, unknown = Pin(repo, revision, named), ExpectedFile(file, "", 0)
     failed = _NOT_FOUND.get((pin, file))
     if failed is not None and time.monotonic() - failed[0] < RETRY_AFTER:
         raise HubError(failed[1])
@@ -150,21 +150,21 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Wanted]:
             # The cache calls a file by its checksum.
             blob = Path(held).resolve()
             if SHA256.fullmatch(blob.name):
-                return pin, Wanted(file, blob.name, blob.stat().st_size)
+                return pin, ExpectedFile(file, blob.name, blob.stat().st_size)
         about = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
     except HFValidationError as error:
         raise HubError(f'"{repo}" is no name of a repository. Check {named}.') from error
     except (HTTPError, InvalidURL, OSError, ValueError, RuntimeError, EntryNotFoundError) as error:
-        why = told(error, file, repo, revision, named)
+        why = described(error, file, repo, revision, named)
         _NOT_FOUND[pin, file] = time.monotonic(), why
         raise HubError(why) from error
     commit, sha256, size = about.commit_hash or "", about.etag or "", about.size or 0
     if not (COMMIT.fullmatch(commit) and SHA256.fullmatch(sha256) and size):
         raise HubError(f"{_name(pin, unknown)} has no checksum there. Name another repository.")
-    return Pin(repo, commit, named), Wanted(file, sha256, size)
+    return Pin(repo, commit, named), ExpectedFile(file, sha256, size)
 
 
-def fetch(pin: Pin, wanted: Wanted, wait: float | None = None) -> bytes:
+def fetch(pin: Pin, wanted: ExpectedFile, wait: float | None = None) -> bytes:
     """The file's verified bytes, downloaded unless they are cached.
 
     Args:
@@ -189,7 +189,7 @@ def fetch(pin: Pin, wanted: Wanted, wait: float | None = None) -> bytes:
     return data
 
 
-def start(pin: Pin, wanted: Wanted) -> _Fetch:
+def start(pin: Pin, wanted: ExpectedFile) -> _Fetch:
     """Starts the download in the background, unless it runs or has just failed."""
     with _LOCK:
         known = _FETCHES.get((pin, wanted))
@@ -202,7 +202,7 @@ def start(pin: Pin, wanted: Wanted) -> _Fetch:
     return fresh
 
 
-def progress(pin: Pin, wanted: Wanted) -> Progress | None:
+def progress(pin: Pin, wanted: ExpectedFile) -> Progress | None:
     """How far the file's download is; None if none was started here."""
     known = _FETCHES.get((pin, wanted))
     if known is None:
@@ -226,7 +226,7 @@ def _run(fetch: _Fetch) -> None:
             _download(fetch)
         failure = ""
     except (*known, EntryNotFoundError, XetDownloadError) as error:
-        failure = told(
+        failure = described(
             error, fetch.wanted.file, fetch.pin.repo, fetch.pin.revision, fetch.pin.named
         )
         fetch.final = isinstance(error, _Refused)
@@ -301,12 +301,12 @@ def _bar(fetch: _Fetch) -> Any:
     return Bar
 
 
-def _wrong(name: str, wanted: Wanted, found: str) -> str:
+def _wrong(name: str, wanted: ExpectedFile, found: str) -> str:
     return (
         f"{name} does not have the checksum listed (expected {wanted.sha256[:12]}…, "
         f"found {found[:12]}…). It is refused."
     )
 
 
-def _name(pin: Pin, wanted: Wanted) -> str:
+def _name(pin: Pin, wanted: ExpectedFile) -> str:
     return f"{wanted.file} of {pin.repo} on the Hub"

@@ -15,7 +15,7 @@ class StillFetching(HubError):
     """The file is on its way, but not within the time its caller had."""
 
 
-def told(error: BaseException, file: str, repo: str, revision: str, named: str) -> str:
+def described(error: BaseException, file: str, repo: str, revision: str, named: str) -> str:
     """An error of the Hub client as a sentence.
 
     Args:

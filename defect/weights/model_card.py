@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from defect.evaluation import scorecard as results
 from defect.evaluation.scorecard import Result, Row
 from defect.evaluation.scorecard.headers import number_in
-from defect.networks.autoencoders import MODELS
+from defect.networks.autoencoders import AUTOENCODERS
 from defect.weights.files import relative_path
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def eval_results(found: Sequence[Result]) -> list[EvalResult]:
 
 
 def _usage(repo: str, found: Sequence[Result]) -> str:
-    first = next((r for r in found if r.model in MODELS), None)
+    first = next((r for r in found if r.model in AUTOENCODERS), None)
     if first is None:
         return "See the project's README."
     file = relative_path(first.model, first.category)

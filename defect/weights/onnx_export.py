@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from defect.detectors import memory as normal
 from defect.detectors import scoring
-from defect.detectors.autoencoder import Inspector
-from defect.detectors.memory_detector import MemoryInspector
+from defect.detectors.autoencoder import AutoencoderDetector
+from defect.detectors.memory_detector import MemoryDetector
 
 OPSET = 18
 INPUT, SCORE, MAP = "photo", "score", "anomaly_map"
@@ -28,9 +28,9 @@ class ExportError(ValueError):
 
 
 class _Autoencoder(nn.Module):
-    """What `Inspector` does with one photo's pixels, as one function of tensors."""
+    """What `AutoencoderDetector` does with one photo's pixels, as one function of tensors."""
 
-    def __init__(self, inspector: Inspector) -> None:
+    def __init__(self, inspector: AutoencoderDetector) -> None:
         super().__init__()
         self.network = inspector.network
         calibration = inspector.calibration
@@ -48,9 +48,9 @@ class _Autoencoder(nn.Module):
 
 
 class _Memory(nn.Module):
-    """What `MemoryInspector` does with one photo's pixels."""
+    """What `MemoryDetector` does with one photo's pixels."""
 
-    def __init__(self, inspector: MemoryInspector) -> None:
+    def __init__(self, inspector: MemoryDetector) -> None:
         super().__init__()
         self.extractor = inspector.extractor
         self.memory = inspector.memory
@@ -58,13 +58,13 @@ class _Memory(nn.Module):
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         """As `_Autoencoder.forward`."""
         pixels = photo.permute(0, 3, 1, 2).to(torch.float32) / 255
-        relit, _ = normal.relight(pixels.double(), self.memory.light)
+        relit, _ = normal.normalise_brightness(pixels.double(), self.memory.light)
         features = normal.describe(self.extractor, relit.float())
         maps = normal.anomaly_maps(self.memory, features)
         return scoring.scores(maps), maps
 
 
-def export(inspector: Inspector | MemoryInspector, path: Path) -> int:
+def export(inspector: AutoencoderDetector | MemoryDetector, path: Path) -> int:
     """Writes the ONNX file; returns its size in bytes.
 
     Input `photo`: 1×256×256×3 uint8 RGB. Outputs, in multiples of the normal limit: `score`, one
@@ -81,7 +81,7 @@ def export(inspector: Inspector | MemoryInspector, path: Path) -> int:
             "To export, install onnx and onnxscript: pip install -r requirements-dev.txt"
         ) from error
     exported: nn.Module = (
-        _Memory(inspector) if isinstance(inspector, MemoryInspector) else _Autoencoder(inspector)
+        _Memory(inspector) if isinstance(inspector, MemoryDetector) else _Autoencoder(inspector)
     )
     photo = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
     exported.eval()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from defect.inspection import WeightsSource
 from defect.weights import files as weights
 from defect.weights import hub
 from defect.weights.files import (
@@ -22,17 +23,16 @@ from defect.weights.files import (
     NotAvailable,
     Weights,
     WeightsError,
-    WeightsSource,
     read_index,
     relative_path,
 )
-from defect.weights.hub import HubError, Pin, Progress, StillFetching, Wanted
+from defect.weights.hub import ExpectedFile, HubError, Pin, Progress, StillFetching
 
 Kind = Literal["bundled", "hub cache", "hub"]
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
-class NotHereYet(NotAvailable):
+class DownloadPending(NotAvailable):
     """The file is being fetched from the Hub, in the background."""
 
 
@@ -169,12 +169,12 @@ def _hub_hint(source: Pin | None) -> str:
 
 
 def _error(failure: HubError, before: str = "") -> NotAvailable:
-    kind = NotHereYet if isinstance(failure, StillFetching) else NotAvailable
+    kind = DownloadPending if isinstance(failure, StillFetching) else NotAvailable
     return kind(f"{before}{failure}")
 
 
-def _wanted(entry: IndexEntry) -> Wanted:
-    return Wanted(entry.file, entry.sha256, entry.size)
+def _wanted(entry: IndexEntry) -> ExpectedFile:
+    return ExpectedFile(entry.file, entry.sha256, entry.size)
 
 
 def _hub_section(folder: Path) -> tuple[str | None, str | None, tuple[IndexEntry, ...]]:

@@ -12,9 +12,10 @@ from PIL import Image
 
 from defect import load
 from defect.detectors import scoring
-from defect.detectors.autoencoder import Inspection, Inspector
+from defect.detectors.autoencoder import AutoencoderDetector
 from defect.detectors.stream import BATCH
 from defect.imaging.photo import ImageError
+from defect.inspection import Inspection
 from defect.weights.files import NotAvailable, WeightsError
 from tests.conftest import EXAMPLES
 
@@ -23,7 +24,7 @@ CHIP = EXAMPLES / "rendered_cap/chip.jpg"
 
 
 @pytest.fixture(scope="module")
-def inspect() -> Inspector:
+def inspect() -> AutoencoderDetector:
     return load("cae", "rendered_cap")
 
 
@@ -31,7 +32,7 @@ def inspect() -> Inspector:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The batch size of every look a network takes while the test runs."""
     sizes: list[int] = []
-    look = scoring.look
+    look = scoring.observe
 
     def counted(network, pixels):
         sizes.append(len(pixels))
@@ -41,7 +42,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def test_everything_promised_is_there(inspect: Inspector) -> None:
+def test_everything_promised_is_there(inspect: AutoencoderDetector) -> None:
     result = inspect(CHIP)
     assert isinstance(result, Inspection)
     assert isinstance(result.score, float)
@@ -59,7 +60,7 @@ def test_everything_promised_is_there(inspect: Inspector) -> None:
     assert len(result.weights.sha256) == 64
 
 
-def test_a_chipped_cap_is_defective_where_it_is_chipped(inspect: Inspector) -> None:
+def test_a_chipped_cap_is_defective_where_it_is_chipped(inspect: AutoencoderDetector) -> None:
     good, chip = inspect([GOOD, CHIP])
     assert not good.defective
     assert chip.defective
@@ -70,7 +71,7 @@ def test_a_chipped_cap_is_defective_where_it_is_chipped(inspect: Inspector) -> N
     assert columns.min() > 100
 
 
-def test_score_is_the_map_and_verdict_is_the_mask(inspect: Inspector) -> None:
+def test_score_is_the_map_and_verdict_is_the_mask(inspect: AutoencoderDetector) -> None:
     result = inspect(CHIP)
     assert result.score == pytest.approx(float(result.anomaly_map.max()))
     for limit in (0.3, 1.0, result.score, result.score * 1.001, 50.0):
@@ -80,7 +81,7 @@ def test_score_is_the_map_and_verdict_is_the_mask(inspect: Inspector) -> None:
         assert np.array_equal(asked.mask, result.anomaly_map >= limit)
 
 
-def test_a_threshold_runs_no_network(inspect: Inspector, looks: list[int]) -> None:
+def test_a_threshold_runs_no_network(inspect: AutoencoderDetector, looks: list[int]) -> None:
     result = inspect(GOOD)
     assert looks == [1]
     for limit in np.linspace(0.3, 3, 10):
@@ -89,12 +90,12 @@ def test_a_threshold_runs_no_network(inspect: Inspector, looks: list[int]) -> No
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_senseless_threshold_is_refused(inspect: Inspector, limit: float) -> None:
+def test_a_senseless_threshold_is_refused(inspect: AutoencoderDetector, limit: float) -> None:
     with pytest.raises(ValueError, match="above 0"):
         inspect(GOOD).at(limit)
 
 
-def test_path_bytes_picture_and_array_agree(inspect: Inspector) -> None:
+def test_path_bytes_picture_and_array_agree(inspect: AutoencoderDetector) -> None:
     with Image.open(CHIP) as opened:
         picture = opened.convert("RGB")
     stream = io.BytesIO()
@@ -106,7 +107,7 @@ def test_path_bytes_picture_and_array_agree(inspect: Inspector) -> None:
     assert scores == pytest.approx([scores[0]] * len(scores), rel=1e-4)
 
 
-def test_a_list_is_looked_at_in_batches(inspect: Inspector, looks: list[int]) -> None:
+def test_a_list_is_looked_at_in_batches(inspect: AutoencoderDetector, looks: list[int]) -> None:
     names = [GOOD, CHIP] * 10
     results = inspect([str(name) for name in names])
     # The chipped caps are lighter than usual and looked at again in the usual light.
@@ -118,19 +119,19 @@ def test_a_list_is_looked_at_in_batches(inspect: Inspector, looks: list[int]) ->
     assert inspect([]) == []
 
 
-def test_the_result_cannot_be_changed(inspect: Inspector) -> None:
+def test_the_result_cannot_be_changed(inspect: AutoencoderDetector) -> None:
     result = inspect(GOOD)
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.score = 0.0  # type: ignore[misc]
 
 
-def test_same_photo_same_answer(inspect: Inspector) -> None:
+def test_same_photo_same_answer(inspect: AutoencoderDetector) -> None:
     first, second = inspect(CHIP), inspect(CHIP)
     assert first.score == second.score
     assert np.array_equal(first.anomaly_map, second.anomaly_map)
 
 
-def test_a_large_photo_is_shown_small_and_judged_alike(inspect: Inspector, tmp_path: Path) -> None:
+def test_a_large_photo_is_shown_small_and_judged_alike(inspect: AutoencoderDetector, tmp_path: Path) -> None:
     with Image.open(CHIP) as picture:
         picture.resize((2400, 2400), Image.Resampling.BICUBIC).save(tmp_path / "large.png")
     result = inspect(tmp_path / "large.png")
@@ -138,7 +139,7 @@ def test_a_large_photo_is_shown_small_and_judged_alike(inspect: Inspector, tmp_p
     assert result.defective
 
 
-def test_a_bad_photo_is_refused_with_its_name(inspect: Inspector, tmp_path: Path) -> None:
+def test_a_bad_photo_is_refused_with_its_name(inspect: AutoencoderDetector, tmp_path: Path) -> None:
     (tmp_path / "note.png").write_text("not a picture")
     with pytest.raises(ImageError, match=r'"note\.png" is not a picture'):
         inspect([GOOD, tmp_path / "note.png"])

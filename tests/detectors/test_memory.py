@@ -12,7 +12,7 @@ import torch
 from defect import load
 from defect.detectors import memory as normal
 from defect.detectors.memory import restore_memory
-from defect.detectors.memory_detector import MemoryInspector, from_bytes, load_extractor
+from defect.detectors.memory_detector import MemoryDetector, from_bytes, load_extractor
 from defect.detectors.scoring import to_tensor
 from defect.networks.extractor import Extractor, fold
 from defect.training import memory as memories
@@ -46,7 +46,7 @@ def taught(folder: Path, extractor: Extractor) -> Taught:
 
 def _scores(extractor: Extractor, taught: Taught, photos: np.ndarray) -> torch.Tensor:
     with torch.inference_mode():
-        pixels, _ = normal.relight(to_tensor(photos), taught.memory.light)
+        pixels, _ = normal.normalise_brightness(to_tensor(photos), taught.memory.light)
         maps = normal.anomaly_maps(taught.memory, normal.describe(extractor, pixels))
     return maps.flatten(1).amax(1)
 
@@ -67,7 +67,7 @@ def test_a_spoiled_photo_stands_out_where_it_is_spoiled(
     photos = good_photos(4, 5)
     photos[2:, 150:180, 60:90] = np.where(np.arange(30) % 6 < 3, 255, 0)[:, None]
     with torch.inference_mode():
-        pixels, _ = normal.relight(to_tensor(photos), taught.memory.light)
+        pixels, _ = normal.normalise_brightness(to_tensor(photos), taught.memory.light)
         maps = normal.anomaly_maps(taught.memory, normal.describe(extractor, pixels))
     scores = maps.flatten(1).amax(1)
     assert scores[2:].min() > 1.2 * scores[:2].max()
@@ -94,8 +94,8 @@ def test_one_photo_or_many(extractor: Extractor, count: int) -> None:
     few = teach(extractor, good_photos(count, 0), "sha")
     photos = good_photos(2, 8)
     photos[1, 150:190, 60:100] = 255 - photos[1, 150:190, 60:100]
-    calm, spoiled = _scores(extractor, few, photos).tolist()
-    assert spoiled > calm
+    calm, corrupted = _scores(extractor, few, photos).tolist()
+    assert corrupted > calm
     assert count < 20 or few.passes <= 5
 
 
@@ -143,7 +143,7 @@ def _bytes(folder: Path, **changes: object) -> bytes:
 
 def test_a_downloaded_detector_comes_back(folder: Path, taught: Taught) -> None:
     inspect = from_bytes(_bytes(folder), "mine.safetensors", folder)
-    assert isinstance(inspect, MemoryInspector)
+    assert isinstance(inspect, MemoryDetector)
     assert inspect.source.source == "uploaded"
     photo = good_photos(1, 9)[0]
     assert inspect(photo).score == load("memory", "disc", folder=folder)(photo).score
@@ -177,10 +177,10 @@ def test_what_is_no_detector_is_refused(folder: Path, taught: Taught) -> None:
     draw = np.random.default_rng(0)
     damaged = [b"", b"\x00" * 64, whole[: len(whole) // 2], header, b"\xff" * 4096]
     for _ in range(20):
-        spoiled = bytearray(whole)
+        corrupted = bytearray(whole)
         for place in draw.integers(0, 3000, 8):
-            spoiled[place] = draw.integers(256)
-        damaged.append(bytes(spoiled))
+            corrupted[place] = draw.integers(256)
+        damaged.append(bytes(corrupted))
     for data in damaged:
         try:
             from_bytes(data, "mine", folder)

@@ -8,11 +8,11 @@ import torch
 
 from defect.detectors.out_of_distribution import (
     CHANNELS,
-    Novelty,
+    OutOfDistribution,
     distances,
-    fit_novelty,
+    fit_out_of_distribution,
     refused_share,
-    restore_novelty,
+    restore_out_of_distribution,
 )
 
 
@@ -26,37 +26,37 @@ def _drawn(count: int, seed: int, kinds: int = 2) -> tuple[torch.Tensor, np.ndar
 
 
 @pytest.fixture(scope="module")
-def novelty() -> Novelty:
-    return fit_novelty(*_drawn(1200, 2), [_drawn(300, 3)[0]])
+def ood_score() -> OutOfDistribution:
+    return fit_out_of_distribution(*_drawn(1200, 2), [_drawn(300, 3)[0]])
 
 
-def test_hardly_any_of_the_taught_kinds_is_refused(novelty: Novelty) -> None:
-    refused = (distances(novelty, _drawn(2000, 4)[0]) > 1).float().mean()
+def test_hardly_any_of_the_taught_kinds_is_refused(ood_score: OutOfDistribution) -> None:
+    refused = (distances(ood_score, _drawn(2000, 4)[0]) > 1).float().mean()
     assert refused <= 0.005
 
 
-def test_between_two_kinds_is_neither(novelty: Novelty) -> None:
+def test_between_two_kinds_is_neither(ood_score: OutOfDistribution) -> None:
     between = _drawn(100, 5)[0]
     between = between - between.mean(1, keepdim=True) + 2.5
-    assert bool((distances(novelty, between) > 1).all())
+    assert bool((distances(ood_score, between) > 1).all())
 
 
-def test_it_comes_back_from_a_file_s_tensors(novelty: Novelty) -> None:
-    back = restore_novelty(novelty.tensors(), {"novelty_limit": novelty.limit})
+def test_it_comes_back_from_a_file_s_tensors(ood_score: OutOfDistribution) -> None:
+    back = restore_out_of_distribution(ood_score.tensors(), {"novelty_limit": ood_score.limit})
     assert back is not None
     some = _drawn(20, 6)[0]
-    assert torch.equal(distances(back, some), distances(novelty, some))
-    assert restore_novelty({}, {"classes": []}) is None
+    assert torch.equal(distances(back, some), distances(ood_score, some))
+    assert restore_out_of_distribution({}, {"classes": []}) is None
 
 
-def test_half_of_it_is_refused(novelty: Novelty) -> None:
-    tensors, numbers = novelty.tensors(), {"novelty_limit": 1.0}
+def test_half_of_it_is_refused(ood_score: OutOfDistribution) -> None:
+    tensors, numbers = ood_score.tensors(), {"novelty_limit": 1.0}
     with pytest.raises(ValueError, match="not complete"):
-        restore_novelty(tensors, {})
+        restore_out_of_distribution(tensors, {})
     with pytest.raises(ValueError, match="not complete"):
-        restore_novelty({"means": tensors["means"]}, numbers)
+        restore_out_of_distribution({"means": tensors["means"]}, numbers)
     with pytest.raises(ValueError, match="does not fit"):
-        restore_novelty(tensors | {"spread": torch.ones(3)}, numbers)
+        restore_out_of_distribution(tensors | {"spread": torch.ones(3)}, numbers)
 
 
 def test_the_refused_share_is_of_photos_that_did_not_set_the_limit() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from defect.detectors import scoring
 from defect.detectors.cache import held_bytes
-from defect.detectors.scoring import Calibration, Look, restore_calibration
+from defect.detectors.scoring import Calibration, Observation, restore_calibration
 from defect.networks.autoencoders import CAE, build_autoencoder
 from defect.training.calibration import fit_calibration
 from defect.weights.quantisation import SCALE_SUFFIX, Packed, as_stored, pack
@@ -53,12 +53,12 @@ def pixels() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def seen(network: CAE, pixels: Tensor) -> Look:
+def seen(network: CAE, pixels: Tensor) -> Observation:
     with torch.inference_mode():
-        return scoring.look(network, pixels)
+        return scoring.observe(network, pixels)
 
 
-def test_thesis_score_by_hand(network: CAE, pixels: Tensor, seen: Look) -> None:
+def test_thesis_score_by_hand(network: CAE, pixels: Tensor, seen: Observation) -> None:
     with torch.inference_mode():
         rebuilt = network(pixels).double().numpy()
     spread = np.array([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
@@ -69,11 +69,11 @@ def test_thesis_score_by_hand(network: CAE, pixels: Tensor, seen: Look) -> None:
 
 
 def test_the_photos_in_a_batch_do_not_mix(
-    network: CAE, calibration: Calibration, pixels: Tensor, seen: Look
+    network: CAE, calibration: Calibration, pixels: Tensor, seen: Observation
 ) -> None:
     together = scoring.anomaly_maps(calibration, seen)
     with torch.inference_mode():
-        alone = scoring.anomaly_maps(calibration, scoring.look(network, pixels[1:2]))
+        alone = scoring.anomaly_maps(calibration, scoring.observe(network, pixels[1:2]))
     assert_allclose(alone[0], together[1], rtol=1e-3, atol=1e-4)
 
 
@@ -86,7 +86,7 @@ def test_map_by_hand() -> None:
 
     def maps(error: float, residual: float) -> Tensor:
         seen = torch.full((1, 256, 256), 1.0 * error), torch.full((1, 3, 128, 128), 1.0 * residual)
-        return scoring.anomaly_maps(plain, Look(torch.empty(0), *seen, features))
+        return scoring.anomaly_maps(plain, Observation(torch.empty(0), *seen, features))
 
     assert maps(1, 0).shape == (1, 256, 256) and maps(1, 0).dtype == torch.float32
     # Features 3 over their limit 2 weigh 0.65; the square (5 - 1) / 2 over its limit 4 weighs 0.35.
@@ -104,7 +104,7 @@ def test_a_residual_that_cancels_is_noise() -> None:
     error = torch.zeros(1, 256, 256)
     for steady, least in ((0.0, 0.0), (1.0, 1.3)):
         residual = noise.abs() if steady else noise
-        look = Look(torch.empty(0), error, residual, torch.empty(0))
+        look = Observation(torch.empty(0), error, residual, torch.empty(0))
         length = scoring.error_views(look)[0, 1].mean().item()
         assert length >= least if steady else length < 0.6
 
@@ -113,14 +113,14 @@ def test_error_views_are_smoothed_by_a_gaussian() -> None:
     error, residual = torch.zeros(1, 256, 256), torch.zeros(1, 3, 128, 128)
     error[0, 100:102, 80:82] = 1
     residual[0, 1, 50, 40] = 1
-    views = scoring.error_views(Look(torch.empty(0), error, residual, torch.empty(0)))[0]
+    views = scoring.error_views(Observation(torch.empty(0), error, residual, torch.empty(0)))[0]
     assert views[0].sum().item() == pytest.approx(1, rel=1e-4)
     # σ is 4 and 3 pixels of the photo, 2 and 1.5 of the views.
     assert (views[0, 52, 40] / views[0, 50, 40]).item() == pytest.approx(np.exp(-0.5), rel=1e-3)
     assert (views[1, 50, 43] / views[1, 50, 40]).item() == pytest.approx(np.exp(-2), rel=1e-3)
 
 
-def test_score_is_the_highest_value(calibration: Calibration, seen: Look) -> None:
+def test_score_is_the_highest_value(calibration: Calibration, seen: Observation) -> None:
     maps = scoring.anomaly_maps(calibration, seen)
     found = scoring.scores(maps)
     assert found.tolist() == [one.max() for one in maps.numpy()]
@@ -129,7 +129,7 @@ def test_score_is_the_highest_value(calibration: Calibration, seen: Look) -> Non
         assert 140 <= row < 190 and 140 <= column < 190
 
 
-def test_one_is_the_limit(calibration: Calibration, seen: Look) -> None:
+def test_one_is_the_limit(calibration: Calibration, seen: Observation) -> None:
     raw = scoring.scores(scoring.anomaly_maps(replace(calibration, limit=1.0), seen))
     maps = scoring.anomaly_maps(calibration, seen)
     over = scoring.scores(maps) >= 1
@@ -139,7 +139,7 @@ def test_one_is_the_limit(calibration: Calibration, seen: Look) -> None:
 
 @pytest.mark.parametrize("view", ["error", "residual", "features"])
 def test_no_map_is_stretched_to_its_own_range(
-    calibration: Calibration, seen: Look, view: str
+    calibration: Calibration, seen: Observation, view: str
 ) -> None:
     """A far corner made worse leaves the rest of the map as it was, to the last bit."""
     changed = getattr(seen, view).clone()
@@ -178,9 +178,9 @@ def test_limits_come_from_the_held_out_photos(network: CAE, calibration: Calibra
     assert scoring.normal_limit(calibration.normal_scores) == pytest.approx(1, abs=1e-3)
     held_out = scoring.to_tensor(_normal(8, 1))
     with torch.inference_mode():
-        seen = scoring.look(network, held_out)
-        gains = scoring.gains(calibration, held_out).view(-1, 1, 1, 1)
-        relit = scoring.look(network, (held_out * gains).clamp(0, 1))
+        seen = scoring.observe(network, held_out)
+        gains = scoring.brightness_gains(calibration, held_out).view(-1, 1, 1, 1)
+        relit = scoring.observe(network, (held_out * gains).clamp(0, 1))
     # Kept scores measure each photo's error against the other photos', so a little differs.
     found = scoring.scores(scoring.anomaly_maps(calibration, relit))
     assert found.tolist() == pytest.approx(calibration.normal_scores, rel=0.1)
@@ -198,14 +198,14 @@ def test_round_trip(calibration: Calibration) -> None:
         assert same, field.name
 
 
-def test_a_file_keeps_the_maps(calibration: Calibration, seen: Look) -> None:
+def test_a_file_keeps_the_maps(calibration: Calibration, seen: Observation) -> None:
     stored = restore_calibration(as_stored(calibration.tensors()), calibration.numbers())
     before, after = (scoring.anomaly_maps(c, seen) for c in (calibration, stored))
     assert_allclose(after, before, rtol=1e-3, atol=1e-3)
 
 
 def test_triangles_kept_as_in_the_file_give_the_same_maps(
-    calibration: Calibration, seen: Look
+    calibration: Calibration, seen: Observation
 ) -> None:
     tensors = calibration.tensors()
     stored = pack("w", tensors["whitening"])
@@ -254,9 +254,9 @@ def test_only_unusual_light_is_corrected(calibration: Calibration) -> None:
     usual = torch.stack(
         [torch.full((3, 256, 256), light) for light in (least + 0.001, greatest - 0.001)]
     )
-    assert (scoring.gains(calibration, usual) == 1).all()
+    assert (scoring.brightness_gains(calibration, usual) == 1).all()
     for other in (usual[:1] * 0.8, usual[1:] * 1.2):
-        brought = other * scoring.gains(calibration, other).view(-1, 1, 1, 1)
+        brought = other * scoring.brightness_gains(calibration, other).view(-1, 1, 1, 1)
         assert brought.mean().item() == pytest.approx(middle, rel=1e-3)
     # Black has no light to bring anywhere.
-    assert scoring.gains(calibration, usual * 0).tolist() == pytest.approx([1.4] * 2)
+    assert scoring.brightness_gains(calibration, usual * 0).tolist() == pytest.approx([1.4] * 2)

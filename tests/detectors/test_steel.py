@@ -45,7 +45,7 @@ def test_steel_is_known_and_other_things_are_not(classify: SteelClassifier) -> N
     others = [EXAMPLES / name / "good.jpg" for name in ("rendered_cap", "rendered_weave")]
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     for result in classify([*others, noise, np.full((64, 64, 3), 128, np.uint8)]):
-        assert not result.known and result.novelty is not None and result.novelty > 1
+        assert not result.known and result.ood_score is not None and result.ood_score > 1
 
 
 def test_the_margin_is_to_the_second_class(classify: SteelClassifier) -> None:

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from defect import load
-from defect.detectors.stream import CHUNK, Unread, look_through
-from defect.imaging.archives import Given
-from defect.imaging.photo import Prepared
+from defect.detectors.stream import CHUNK, Unreadable, inspect_stream
+from defect.imaging.archives import PhotoFile
+from defect.imaging.photo import Photo
 from defect.reports.rows import row_of_error
 from defect.reports.writer import About, Entry, ReportWriter, entry_of
 from tests.conftest import EXAMPLES
@@ -24,14 +24,14 @@ from tests.conftest import EXAMPLES
 CAP = sorted((EXAMPLES / "rendered_cap").glob("*.jpg"))
 
 
-def names(photos: list[Prepared]) -> list[str]:
+def names(photos: list[Photo]) -> list[str]:
     """A model that says what it was shown."""
     assert photos
     return [photo.name for photo in photos]
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> list[Given]:
+def given(tmp_path: Path) -> list[PhotoFile]:
     """30 photos, every tenth damaged."""
     found = []
     for i in range(30):
@@ -39,31 +39,31 @@ def given(tmp_path: Path) -> list[Given]:
         Image.new("RGB", (20, 20), (i, i, i)).save(path)
         if i % 10 == 3:
             path.write_bytes(path.read_bytes()[:50])
-        found.append(Given(path, path.name))
+        found.append(PhotoFile(path, path.name))
     return found
 
 
-def test_every_photo_gets_its_own_result_in_order(given: list[Given]) -> None:
-    looked = look_through(names, given)
+def test_every_photo_gets_its_own_result_in_order(given: list[PhotoFile]) -> None:
+    looked = inspect_stream(names, given)
     results = list(looked)
     assert [photo.name for photo, _ in results] == [photo.name for photo in given]
     for i, (photo, result) in enumerate(results):
         if i % 10 == 3:
-            assert isinstance(result, Unread)
+            assert isinstance(result, Unreadable)
             assert "damaged" in str(result.error)
         else:
             assert result == photo.name
 
 
-def test_who_stops_asking_stops_the_work(given: list[Given]) -> None:
-    asked: list[Given] = []
+def test_who_stops_asking_stops_the_work(given: list[PhotoFile]) -> None:
+    asked: list[PhotoFile] = []
 
     def counted() -> Any:
         for photo in given * 10:
             asked.append(photo)
             yield photo
 
-    results = look_through(names, counted())
+    results = inspect_stream(names, counted())
     next(results)
     results.close()  # type: ignore[attr-defined]  # a generator
     assert len(asked) <= 2 * CHUNK
@@ -71,10 +71,10 @@ def test_who_stops_asking_stops_the_work(given: list[Given]) -> None:
 
 def test_a_chunk_of_only_damaged_photos(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"no")
-    looked = look_through(names, [Given(tmp_path / "x.png", "x.png")] * (CHUNK + 1))
+    looked = inspect_stream(names, [PhotoFile(tmp_path / "x.png", "x.png")] * (CHUNK + 1))
     results = list(looked)
     assert len(results) == CHUNK + 1
-    assert all(isinstance(result, Unread) for _, result in results)
+    assert all(isinstance(result, Unreadable) for _, result in results)
 
 
 @pytest.mark.parametrize("target", ["report", "report.zip"])
@@ -83,11 +83,11 @@ def test_a_report_says_what_the_inspections_say(tmp_path: Path, target: str) -> 
     torn = tmp_path / "=torn.png"
     torn.write_bytes(b"no")
     about = About("cae", "rendered_cap", 0.9, inspect.source)
-    photos = [Given(path, f"../{path.name}") for path in CAP] + [Given(torn, torn.name)]
+    photos = [PhotoFile(path, f"../{path.name}") for path in CAP] + [PhotoFile(torn, torn.name)]
     inspections = {}
     with ReportWriter(tmp_path / target, about) as report:
-        for photo, result in look_through(inspect, photos):
-            if isinstance(result, Unread):
+        for photo, result in inspect_stream(inspect, photos):
+            if isinstance(result, Unreadable):
                 row = row_of_error(photo.name, result.error, "cae", "rendered_cap")
                 report.add(Entry(row, photo.name))
             else:

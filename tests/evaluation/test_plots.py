@@ -65,8 +65,8 @@ def test_training_curves_mark_the_kept_epoch() -> None:
 
 def test_the_confusion_matrix_shows_counts_where_they_are() -> None:
     figure = figures.confusion_figure([[5, 0], [1, 4]], ["a_b", "c"])
-    told = {text.get_position(): text.get_text() for text in drawn(figure).texts}
-    assert told == {(0, 0): "5", (0, 1): "1", (1, 1): "4"}
+    described = {text.get_position(): text.get_text() for text in drawn(figure).texts}
+    assert described == {(0, 0): "5", (0, 1): "1", (1, 1): "4"}
     assert [label.get_text() for label in drawn(figure).get_yticklabels()] == ["a b", "c"]
 
 

@@ -15,11 +15,11 @@ from defect import load
 from defect.__main__ import main
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, Sample, load_images
-from defect.detectors.autoencoder import Inspector
+from defect.detectors.autoencoder import AutoencoderDetector
 from defect.evaluation.protocol import evaluate, has_test
 from defect.evaluation.scorecard import summary
 from defect.evaluation.transfer import save_transfer, transfer, transfer_line, transfer_means
-from defect.imaging.photo import Prepared
+from defect.imaging.photo import Photo
 from defect.weights.files import read, read_index, read_metadata, save
 from tests.conftest import TINY
 
@@ -97,14 +97,14 @@ def test_without_training_photos_one_baseline_is_absent(
 def test_every_photo_is_looked_at_once(
     weights: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Prepared] = []
-    inspect = Inspector._inspect
+    seen: list[Photo] = []
+    inspect = AutoencoderDetector._inspect
 
     def counted(self, photos):
         seen.extend(photos)
         return inspect(self, photos)
 
-    monkeypatch.setattr(Inspector, "_inspect", counted)
+    monkeypatch.setattr(AutoencoderDetector, "_inspect", counted)
     evaluate("cae", TINY, tiny_data, weights)
     assert len(seen) == 10
 
@@ -170,8 +170,8 @@ def test_transfer_names_the_data_set_by_its_layout(
         assert main(["transfer", "--save", "--data", data, "--weights", str(weights)]) == 0
         kept = read_metadata(weights / FILE).transfer[dataset]
         assert (kept["image"]["normal"], kept["thesis_image"]["defective"]) == (4, 6)
-        told = capsys.readouterr().out
-        assert f"{dataset}: 10 photos, 6 defective" in told and "cae mean of 1" in told
+        described = capsys.readouterr().out
+        assert f"{dataset}: 10 photos, 6 defective" in described and "cae mean of 1" in described
 
 
 def test_everything_with_test_photos_is_evaluated(

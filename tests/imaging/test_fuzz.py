@@ -20,7 +20,7 @@ import io, random, sys, time, warnings
 import numpy as np
 import torch
 from PIL import Image
-from defect.imaging.photo import ImageError, prepare
+from defect.imaging.photo import ImageError, read_photo
 
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
@@ -69,7 +69,7 @@ def mutated(data, rng):
 seed, count = int(sys.argv[1]), int(sys.argv[2])
 sources = list(originals())
 for source in sources:
-    prepare(source)  # what is not mutated is read
+    read_photo(source)  # what is not mutated is read
 with open("/proc/self/clear_refs", "w") as stream:
     stream.write("5")
 before = memory("VmRSS:")
@@ -80,7 +80,7 @@ for i in range(count):
     print(i, end=" ", file=sys.stderr, flush=True)  # the last one told is the culprit
     started = time.process_time()
     try:
-        photo = prepare(data)
+        photo = read_photo(data)
         assert photo.seen.shape == (256, 256, 3) and photo.shown.dtype == np.uint8
         read += 1
     except ImageError as error:

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from defect.networks.autoencoders import (
+    AUTOENCODERS,
     CAE,
     DAE,
     LOG_VARIANCE_RANGE,
-    MODELS,
     VAE,
     Autoencoder,
-    ModelName,
+    AutoencoderName,
     SteelCNN,
     build_autoencoder,
     count_parameters,
@@ -26,13 +26,13 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @pytest.fixture(scope="module")
-def networks() -> dict[ModelName, Autoencoder]:
+def networks() -> dict[AutoencoderName, Autoencoder]:
     torch.manual_seed(0)
-    return {model: build_autoencoder(model).eval() for model in MODELS}
+    return {model: build_autoencoder(model).eval() for model in AUTOENCODERS}
 
 
 @pytest.fixture
-def vae(networks: dict[ModelName, Autoencoder]) -> VAE:
+def vae(networks: dict[AutoencoderName, Autoencoder]) -> VAE:
     network = networks["vae"]
     assert isinstance(network, VAE)
     return network
@@ -43,14 +43,14 @@ def photos() -> torch.Tensor:
     return torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(1))
 
 
-def test_parameter_counts(networks: dict[ModelName, Autoencoder]) -> None:
+def test_parameter_counts(networks: dict[AutoencoderName, Autoencoder]) -> None:
     assert {model: count_parameters(network) for model, network in networks.items()} == PARAMETERS
     assert count_parameters(SteelCNN()) == 390_918
 
 
 @torch.inference_mode()
 def test_autoencoder_shapes(
-    networks: dict[ModelName, Autoencoder], photos: torch.Tensor, vae: VAE
+    networks: dict[AutoencoderName, Autoencoder], photos: torch.Tensor, vae: VAE
 ) -> None:
     for network in networks.values():
         assert network(photos).shape == photos.shape
@@ -71,7 +71,7 @@ def test_steel_shapes(photos: torch.Tensor) -> None:
     assert SteelCNN(classes=4).eval()(photos).shape == (2, 4)
 
 
-def test_model_names_build_their_classes(networks: dict[ModelName, Autoencoder]) -> None:
+def test_model_names_build_their_classes(networks: dict[AutoencoderName, Autoencoder]) -> None:
     assert {model: type(network) for model, network in networks.items()} == {
         "cae": CAE,
         "vae": VAE,
@@ -80,7 +80,7 @@ def test_model_names_build_their_classes(networks: dict[ModelName, Autoencoder])
 
 
 def test_pixel_statistics_are_carried_but_not_saved(
-    networks: dict[ModelName, Autoencoder],
+    networks: dict[AutoencoderName, Autoencoder],
 ) -> None:
     for network in (*networks.values(), SteelCNN()):
         for name, values in zip(("mean", "std"), IMAGENET, strict=True):
@@ -88,7 +88,7 @@ def test_pixel_statistics_are_carried_but_not_saved(
             assert name not in network.state_dict()
 
 
-def test_normalising_and_back(networks: dict[ModelName, Autoencoder]) -> None:
+def test_normalising_and_back(networks: dict[AutoencoderName, Autoencoder]) -> None:
     cae = networks["cae"]
     pixels = torch.tensor(IMAGENET).unsqueeze(-1).unsqueeze(-1)  # the mean; then the spread
     assert torch.equal(cae.normalise(pixels[:1]), torch.zeros(1, 3, 1, 1))
@@ -158,7 +158,7 @@ def test_vae_samples_only_for_training(
 
 @torch.inference_mode()
 def test_dae_adds_no_noise_of_its_own(
-    networks: dict[ModelName, Autoencoder], photos: torch.Tensor
+    networks: dict[AutoencoderName, Autoencoder], photos: torch.Tensor
 ) -> None:
     cae = CAE().eval()
     cae.load_state_dict(networks["dae"].state_dict())
@@ -168,7 +168,7 @@ def test_dae_adds_no_noise_of_its_own(
 
 @pytest.mark.parametrize(("model", "spoiled"), [("dae", True), ("cae", False)])
 def test_training_spoils_the_input_of_a_dae_only(
-    model: ModelName, spoiled: bool, monkeypatch: pytest.MonkeyPatch
+    model: AutoencoderName, corrupted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gaussian noise alone, with the pasted patches left away, changes the loss of a DAE."""
     network = build_autoencoder(model).train()
@@ -181,11 +181,11 @@ def test_training_spoils_the_input_of_a_dae_only(
         ).item()
         for seed in range(3)
     }
-    assert len(losses) == (3 if spoiled else 1)
+    assert len(losses) == (3 if corrupted else 1)
 
 
 @pytest.mark.parametrize("model", ["cae", "dae"])
-def test_the_seed_decides_the_first_weights(model: ModelName) -> None:
+def test_the_seed_decides_the_first_weights(model: AutoencoderName) -> None:
     def weights(seed: int) -> dict[str, torch.Tensor]:
         torch.manual_seed(seed)
         return build_autoencoder(model).state_dict()
@@ -197,7 +197,7 @@ def test_the_seed_decides_the_first_weights(model: ModelName) -> None:
 
 
 @pytest.mark.parametrize("model", ["cae", "vae"])
-def test_folding_batch_norm_changes_nothing_but_the_work(model: ModelName) -> None:
+def test_folding_batch_norm_changes_nothing_but_the_work(model: AutoencoderName) -> None:
     torch.manual_seed(0)
     network = build_autoencoder(model).train()
     with torch.no_grad():

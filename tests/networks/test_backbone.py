@@ -16,7 +16,7 @@ from torchvision import models
 from defect.detectors import memory_detector as taught
 from defect.networks import backbone
 from defect.networks.backbone import FILE, VARIABLE, Backbone, load_backbone
-from defect.training.teaching import Product, load_product, teach_product
+from defect.training.teaching import Product, load_taught_file, teach
 from defect.weights import files as weights
 from defect.weights import hub
 from defect.weights.files import NotAvailable, WeightsError
@@ -107,9 +107,9 @@ def test_the_features_are_the_networks_own(architecture: str, fine: str, coarse:
 def test_a_product_is_taught_through_it_and_loads_only_where_it_is_chosen(
     server: HubServer, folder: Path, photos: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = teach_product(photos, "own", folder=folder)
+    own = teach(photos, "own", folder=folder)
     monkeypatch.setenv(VARIABLE, NAME)
-    through = teach_product(photos, "other", folder=folder)
+    through = teach(photos, "other", folder=folder)
     assert any(NAME in note for note in through.notes)
     assert NAME in through.inspector.metadata.training.start
     assert len(through.inspector.memory.centre) == 48 + 96
@@ -125,7 +125,7 @@ def _loads(product: Product, folder: Path) -> bool:
     path = folder.parent / f"{product.name}.safetensors"
     path.write_bytes(product.file)
     photo = Image.fromarray(good_photos(1, 5)[0])
-    again = load_product(str(path), folder).inspector(photo)
+    again = load_taught_file(str(path), folder).inspector(photo)
     return bool(again.score == pytest.approx(product.inspector(photo).score, rel=1e-3))
 
 
@@ -161,8 +161,8 @@ def test_at_a_commit_the_cache_answers_alone(server: HubServer) -> None:
         (f"{NAME}@{'0' * 40}", f"no revision 00000000…. Check {VARIABLE}"),
     ],
 )
-def test_a_name_that_does_not_do_is_told(server: HubServer, name: str, told: str) -> None:
-    with pytest.raises(WeightsError, match=told):
+def test_a_name_that_does_not_do_is_told(server: HubServer, name: str, described: str) -> None:
+    with pytest.raises(WeightsError, match=described):
         load_backbone(name)
 
 
@@ -188,7 +188,7 @@ def test_a_slow_download_is_told_and_goes_on(server: HubServer) -> None:
 def test_visitors_at_once_get_one_network_and_others_inspect_meanwhile(
     server: HubServer, folder: Path, photos: list[str]
 ) -> None:
-    inspect = teach_product(photos, "own", folder=folder).inspector
+    inspect = teach(photos, "own", folder=folder).inspector
     with ThreadPoolExecutor(6) as pool:
         loads = [pool.submit(load_backbone, NAME, 30.0) for _ in range(4)]
         looks = [pool.submit(inspect, photos[0]) for _ in range(20)]
@@ -202,22 +202,22 @@ def test_what_a_detector_needs_and_is_not_here_is_told_as_it_is(
 ) -> None:
     monkeypatch.setenv(VARIABLE, NAME)
     file = folder.parent / "other.safetensors"
-    file.write_bytes(teach_product(photos, "other", folder=folder).file)
+    file.write_bytes(teach(photos, "other", folder=folder).file)
     backbone._LOADED.clear()
     server.fault = "503"
     with pytest.raises(WeightsError, match="error 503"):
-        load_product(str(file), folder)
+        load_taught_file(str(file), folder)
     asked = len(server.asked)
     with pytest.raises(WeightsError, match="error 503"):
-        load_product(str(file), folder)
+        load_taught_file(str(file), folder)
     assert len(server.asked) == asked  # a failure is remembered for a while
     monkeypatch.setenv(VARIABLE, "nonsense")
     with pytest.raises(WeightsError, match="names no backbone"):
-        load_product(str(file), folder)
+        load_taught_file(str(file), folder)
 
 
 def test_a_forged_detector_of_another_width_is_refused(folder: Path, photos: list[str]) -> None:
-    product = teach_product(photos, "own", folder=folder)
+    product = teach(photos, "own", folder=folder)
     memory, metadata = product.inspector.memory, product.inspector.metadata
     tensors = memory.tensors()
     narrow = tensors | {name: tensors[name][:10] for name in ("centre", "projection")}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from defect import __main__
-from defect.imaging.archives import Given
-from defect.imaging.buckets import AddressError, Stored, find
+from defect.imaging.archives import PhotoFile
+from defect.imaging.buckets import AddressError, BucketPhoto, find
 from defect.reports import ray_engine
 from defect.reports.ray_engine import Job, Progress, Worker, inspect_parts
 from tests.conftest import EXAMPLES
@@ -56,7 +56,7 @@ def looked_at(with_ray: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the parts written, in this process instead of Ray's workers."""
     written: list[str] = []
 
-    def run(left: Sequence[tuple[Path, Sequence[Given | Stored]]], job: Job, _: int) -> Iterator:
+    def run(left: Sequence[tuple[Path, Sequence[PhotoFile | BucketPhoto]]], job: Job, _: int) -> Iterator:
         worker = Worker(job)
         for path, part in left:
             written.append(path.name)
@@ -152,7 +152,7 @@ def test_an_address_is_read_like_a_folder(
     looked_at: list[str], photos: Path, single: Path, tmp_path: Path
 ) -> None:
     found, skipped = find([photos.as_uri()])
-    assert skipped == 1 and all(isinstance(photo, Stored) for photo in found)
+    assert skipped == 1 and all(isinstance(photo, BucketPhoto) for photo in found)
     _run([photos.as_uri()], tmp_path / "report")
     _same(single, tmp_path / "report")
 

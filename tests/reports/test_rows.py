@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from defect.detectors.autoencoder import Inspection
 from defect.imaging.photo import ImageError
+from defect.inspection import Inspection, WeightsSource
 from defect.reports.rows import COLUMNS, Row, describe, row_of, row_of_error, to_csv
-from defect.weights.files import WeightsSource
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from defect.networks.autoencoders import build_autoencoder
 from defect.training import steel
 from defect.training.autoencoder import Recipe, held_out_loss, split, train_autoencoder
 from defect.training.checkpoint import Progress
-from defect.training.corruption import add_gaussian_noise, paste_defects
+from defect.training.corruption import add_gaussian_noise, paste_anomalies
 from defect.weights.files import read_metadata, save
 
 
@@ -112,7 +112,7 @@ def test_corruptions() -> None:
     draw = torch.Generator().manual_seed(0)
     noisy = add_gaussian_noise(torch.zeros(4, 3, 256, 256), draw)
     assert noisy.std() == pytest.approx(0.3, rel=0.01)
-    pasted, masks = paste_defects(torch.rand(16, 3, 256, 256, generator=draw), draw)
+    pasted, masks = paste_anomalies(torch.rand(16, 3, 256, 256, generator=draw), draw)
     assert masks.shape == (16, 1, 256, 256)
     assert 0 <= pasted.min() <= pasted.max() <= 1
     assert (masks.amax((1, 2, 3)) > 0).float().mean() > 0.5

@@ -50,10 +50,10 @@ def test_the_plan_leaves_out_what_is_listed(data: Path, tiny_weights: Path, tmp_
         ("cae", TINY): "measure",
         ("dae", TINY): "train",
     }
-    told = grid.describe(jobs, 5)
-    assert "cae dae skipped: 15 photos, 16 are needed" in told
-    assert f"{TINY:18}dae to train (12 photos × 5 epochs); cae trained, to measure" in told
-    assert "3 to train, 0 done: at most 140 photo views" in told
+    described = grid.describe(jobs, 5)
+    assert "cae dae skipped: 15 photos, 16 are needed" in described
+    assert f"{TINY:18}dae to train (12 photos × 5 epochs); cae trained, to measure" in described
+    assert "3 to train, 0 done: at most 140 photo views" in described
     again = grid.plan(data, tmp_path / "w", ["cae"], [TINY], again=True)
     assert actions(again) == {("cae", TINY): "train"}
 
@@ -86,10 +86,10 @@ def test_a_killed_run_goes_on_where_it_was(
     assert actions(jobs)[("cae", "noise")] == "nothing"
     capsys.readouterr()
     assert not grid.run_grid(jobs, data, weights, RECIPE)
-    told = capsys.readouterr().out
-    assert "CAE few: skipped, 15 training photos are too few." in told
-    assert "CAE noise" not in told
-    assert f"CAE {TINY}: 1 left to train; the time is known after the first" in told
+    described = capsys.readouterr().out
+    assert "CAE few: skipped, 15 training photos are too few." in described
+    assert "CAE noise" not in described
+    assert f"CAE {TINY}: 1 left to train; the time is known after the first" in described
     assert (weights / "cae/noise.safetensors").read_bytes() == before
     assert [entry.category for entry in read_index(weights)] == ["noise", TINY]
     # Measured where there is something to measure with.
@@ -149,11 +149,11 @@ def test_the_exit_status_tells_of_what_was_left_out(
     places = ["--data", str(data), "--weights", str(tmp_path / "w")]
     assert main([*arguments, *places]) == 0
     assert [entry.file for entry in read_index(tmp_path / "w")] == ["cae/noise.safetensors"]
-    told = capsys.readouterr().out
-    assert told.startswith(
+    described = capsys.readouterr().out
+    assert described.startswith(
         "noise             cae to train (8 photos × 1 epochs)\n1 to train, 0 done"
     )
-    assert "CAE noise: no test photos of both kinds, so no figures." in told
+    assert "CAE noise: no test photos of both kinds, so no figures." in described
     arguments[2:3] = ["noise", "few"]
     assert main([*arguments, *places]) == 1
     assert "noise             cae done" in capsys.readouterr().out

@@ -11,10 +11,10 @@ from PIL import Image
 
 from defect.__main__ import main
 from defect.detectors.cache import held_bytes
-from defect.imaging.archives import Given
+from defect.imaging.archives import PhotoFile
 from defect.training import teaching as product
-from defect.training.outliers import odd_photos
-from defect.training.teaching import MOST_PHOTOS, Product, load_product, one_in, teach_product
+from defect.training.outliers import find_outliers
+from defect.training.teaching import MAX_PHOTOS, Product, false_alarm_odds, load_taught_file, teach
 from defect.ui.tabs import product_html as words
 from defect.ui.tabs.product import _LOOKS, inspect_many, inspect_taught
 from defect.ui.taught_detectors import PRODUCTS, SECONDS, Products
@@ -44,14 +44,14 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def taught(folder: Path, paths: list[str]) -> Product:
-    return teach_product(paths, "My <part>/../x", folder=folder)
+    return teach(paths, "My <part>/../x", folder=folder)
 
 
 def test_what_slipped_in_is_named_and_what_is_useless_left_out(taught: Product) -> None:
     assert [taught.names[odd.index] for odd in taught.odd] == ["part_9.png"]
     assert taught.photos == 10
-    told = " ".join(taught.notes)
-    assert "1 is a copy" in told and "part_notes.png" in told
+    described = " ".join(taught.notes)
+    assert "1 is a copy" in described and "part_notes.png" in described
     assert taught.name == "My__part_____x"
     assert len(taught.file) < 2_500_000
 
@@ -62,23 +62,23 @@ def test_the_command_line_teaches_and_inspects(
     file, report = tmp_path / "part.safetensors", tmp_path / "report"
     given = [path for path in paths if "part_9" not in path]
     assert main(["teach", *given, "--out", str(file), "--weights", str(folder)]) == 0
-    told = capsys.readouterr().out
-    assert "from 9 photos; expect about 1 false alarm in" in told and "1 is a copy" in told
+    described = capsys.readouterr().out
+    assert "from 9 photos; expect about 1 false alarm in" in described and "1 is a copy" in described
     inspect = ["inspect", "taught", str(file), "--weights", str(folder)]
-    spoiled = next(path for path in paths if "part_9" in path)
+    corrupted = next(path for path in paths if "part_9" in path)
     assert main([*inspect, paths[0]]) == 0
-    assert main([*inspect, spoiled, "--out", str(report)]) == 3
+    assert main([*inspect, corrupted, "--out", str(report)]) == 3
     assert "my_part" in (report / "report.csv").read_text()
-    assert main(["inspect", "taught", str(tmp_path / "none.safetensors"), spoiled]) == 1
-    told = capsys.readouterr().err
-    assert 'There is no file "none.safetensors"' in told and str(tmp_path) not in told
+    assert main(["inspect", "taught", str(tmp_path / "none.safetensors"), corrupted]) == 1
+    described = capsys.readouterr().err
+    assert 'There is no file "none.safetensors"' in described and str(tmp_path) not in described
 
 
 def test_teaching_again_without_the_odd_one(
     folder: Path, paths: list[str], taught: Product
 ) -> None:
     names = [taught.names[odd.index] for odd in taught.odd]
-    again = teach_product(paths, "x", without=names, folder=folder)
+    again = teach(paths, "x", without=names, folder=folder)
     assert again.photos == 9 and not again.odd
     bad = next(path for path in paths if path.endswith("part_9.png"))
     assert again.inspector(bad).defective
@@ -89,25 +89,25 @@ def test_a_detector_goes_out_and_comes_back(
 ) -> None:
     file = tmp_path / "mine.safetensors"
     file.write_bytes(taught.file)
-    back = load_product(str(file), folder)
+    back = load_taught_file(str(file), folder)
     assert back.inspector(paths[0]).score == pytest.approx(taught.inspector(paths[0]).score)
     file.write_bytes(taught.file[:1000])
     with pytest.raises(WeightsError, match=r"mine\.safetensors"):
-        load_product(str(file), folder)
+        load_taught_file(str(file), folder)
     with file.open("wb") as stream:
         stream.truncate(10**9)
     with pytest.raises(WeightsError, match="too large"):
-        load_product(str(file), folder)
+        load_taught_file(str(file), folder)
 
 
 def test_senseless_uploads_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no photos yet"):
-        teach_product([], "x", folder=folder)
-    with pytest.raises(ValueError, match=f"at most {MOST_PHOTOS}"):
-        teach_product(["a.png"] * 500, "x", folder=folder)
+        teach([], "x", folder=folder)
+    with pytest.raises(ValueError, match=f"at most {MAX_PHOTOS}"):
+        teach(["a.png"] * 500, "x", folder=folder)
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match="None of the photos"):
-        teach_product([str(tmp_path / "a.png")], "x", folder=folder)
+        teach([str(tmp_path / "a.png")], "x", folder=folder)
 
 
 def test_other_kinds_of_odd() -> None:
@@ -115,14 +115,14 @@ def test_other_kinds_of_odd() -> None:
     images[2] = (images[2] * 0.5).astype(np.uint8)
     images[5] = np.asarray(Image.fromarray(images[5]).reduce(8).resize((256, 256)))
     scores = np.array([0.8, 0.75, 0.8, 0.7, 0.82, 0.8, 3.0, 0.78])
-    reasons = {odd.index: odd.reason for odd in odd_photos(images, scores)}
+    reasons = {odd.index: odd.reason for odd in find_outliers(images, scores)}
     assert "darker" in reasons[2] and "blurred" in reasons[5] and "another product" in reasons[6]
     assert set(reasons) == {2, 5, 6}
-    assert odd_photos(images[:4], scores[:4]) == []
+    assert find_outliers(images[:4], scores[:4]) == []
 
 
 def test_the_promise_grows_with_the_photos() -> None:
-    assert one_in(1) < one_in(12) < one_in(50) < one_in(1000) <= 100
+    assert false_alarm_odds(1) < false_alarm_odds(12) < false_alarm_odds(50) < false_alarm_odds(1000) <= 100
 
 
 def test_a_detector_is_nobody_else_s_and_goes_in_time(taught: Product) -> None:
@@ -171,14 +171,14 @@ def test_many_photos_by_key(taught: Product, paths: list[str]) -> None:
 
 def test_names_from_outside_are_escaped(taught: Product) -> None:
     evil = "<img src=x onerror=alert(1)>.png"
-    told = words.taught(replace(taught, names=(evil,) * 10, notes=(evil,)))
-    assert "<img" not in told and "&lt;img" in told
-    assert "1 false alarm in" in told
+    described = words.taught(replace(taught, names=(evil,) * 10, notes=(evil,)))
+    assert "<img" not in described and "&lt;img" in described
+    assert "1 false alarm in" in described
     assert "<img" not in words.problem(evil)
 
 
 def test_memory_is_bounded_while_photos_are_read(tmp_path: Path) -> None:
     """Of each upload only the network's view is kept."""
     Image.new("RGB", (3000, 2000), "grey").save(tmp_path / "a.jpg")
-    images, names, _ = product._read([Given(tmp_path / "a.jpg", "a.jpg")] * 3, ())
+    images, names, _ = product._read([PhotoFile(tmp_path / "a.jpg", "a.jpg")] * 3, ())
     assert images.nbytes == 256 * 256 * 3 and names == ("a.jpg",)

@@ -69,14 +69,14 @@ def test_health_and_models(client: Client) -> None:
 
 def test_answers_are_typed(client: Client) -> None:
     named = client.view_api(return_format="dict")["named_endpoints"]
-    told = {name: endpoint["returns"][0]["python_type"]["type"] for name, endpoint in named.items()}
-    assert "defective: bool" in told["/predict_autoencoder"]
-    assert "regions: list[dict(" in told["/predict_autoencoder"]
-    assert "results: list[dict(" in told["/compare"]
-    assert "probabilities: dict(str, float)" in told["/predict_cnn"]
-    assert "counts: dict(photos: int" in told["/predict_batch"]
-    assert told["/models"].startswith("list[dict(model: str")
-    assert "version: str" in told["/health"]
+    described = {name: endpoint["returns"][0]["python_type"]["type"] for name, endpoint in named.items()}
+    assert "defective: bool" in described["/predict_autoencoder"]
+    assert "regions: list[dict(" in described["/predict_autoencoder"]
+    assert "results: list[dict(" in described["/compare"]
+    assert "probabilities: dict(str, float)" in described["/predict_cnn"]
+    assert "counts: dict(photos: int" in described["/predict_batch"]
+    assert described["/models"].startswith("list[dict(model: str")
+    assert "version: str" in described["/health"]
     assert all(endpoint["description"] for endpoint in named.values())
 
 
@@ -240,9 +240,9 @@ def test_files_of_the_server_stay_there(
         "compare": [photo, "rendered_cap", 1.0],
         "predict_batch": [[photo], "cae", "rendered_cap", 1.0],
     }
-    told = _ask_plainly(app_url, endpoint, payloads[endpoint])
-    assert "event: complete" not in told
-    assert "private.jpg" not in told
+    described = _ask_plainly(app_url, endpoint, payloads[endpoint])
+    assert "event: complete" not in described
+    assert "private.jpg" not in described
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_steel_rows_say_how_sure(tmp_path: Path) -> None:
 
 def test_a_steel_row_of_another_thing_is_unknown() -> None:
     row = steel_row_of(load("cnn")(EXAMPLES / "rendered_cap/good.jpg"))
-    assert row.verdict == "unknown" and row.novelty is not None and row.novelty > 1
+    assert row.verdict == "unknown" and row.ood_score is not None and row.ood_score > 1
 
 
 def test_a_steel_batch_ends_in_table_csv_and_zip(

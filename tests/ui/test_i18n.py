@@ -14,15 +14,15 @@ import pytest
 from gradio.context import LocalContext
 
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import light_note
+from defect.detectors.autoencoder import brightness_note
 from defect.evaluation import plots as figures
 from defect.evaluation import scorecard as results
-from defect.imaging.photo import ImageError, prepare
-from defect.training.teaching import teach_product
+from defect.imaging.photo import ImageError, read_photo
+from defect.training.teaching import teach
 from defect.ui import batches as batch_work
 from defect.ui import cards as words
 from defect.ui import i18n as ui_texts
-from defect.ui.i18n import CHINESE, ENGLISH, label, library, retell, say, texts_for
+from defect.ui.i18n import CHINESE, ENGLISH, label, library, texts_for, translate, translate_message
 from defect.ui.i18n.results import FIGURES
 from defect.ui.tabs import product_html as product_words
 from defect.ui.tabs import results_tables as results_words
@@ -88,8 +88,8 @@ def test_the_language_is_the_one_asked_for_first(
 
 
 def test_programs_hear_english() -> None:
-    assert say("defective") == "Defective"
-    assert retell("All were left out.") == "All were left out."
+    assert translate("defective") == "Defective"
+    assert translate_message("All were left out.") == "All were left out."
 
 
 def test_a_label_may_have_a_value() -> None:
@@ -103,43 +103,43 @@ def test_a_label_may_have_a_value() -> None:
 def test_what_photos_are_told_has_its_chinese(chinese: None, tmp_path: Path) -> None:
     good = (EXAMPLES / "rendered_cap/good.jpg").read_bytes()
     bad = {"empty.jpg": b"", "note.png": b"text", "torn.jpg": good[:3000], "a.svg": b"<svg/>"}
-    told = []
+    described = []
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ImageError) as caught:
-            prepare(tmp_path / name)
-        told.append(str(caught.value))
+            read_photo(tmp_path / name)
+        described.append(str(caught.value))
     for size in ((8, 8), (5000, 40)):
         with pytest.raises(ImageError) as caught:
-            prepare(np.zeros((*size, 3), np.uint8))
-        told.append(str(caught.value))
+            read_photo(np.zeros((*size, 3), np.uint8))
+        described.append(str(caught.value))
     with pytest.raises(ImageError) as caught:
-        prepare(tmp_path / "absent.jpg")
-    told += [str(caught.value), *light_note(1.2), *light_note(0.8)]
-    for text in told:
-        assert retell(text) != text
-        assert not ENGLISH_WORDS.search(retell(text).replace("PNG, JPEG", "")), retell(text)
+        read_photo(tmp_path / "absent.jpg")
+    described += [str(caught.value), *brightness_note(1.2), *brightness_note(0.8)]
+    for text in described:
+        assert translate_message(text) != text
+        assert not ENGLISH_WORDS.search(translate_message(text).replace("PNG, JPEG", "")), translate_message(text)
 
 
 def test_what_batches_and_teaching_refuse_has_its_chinese(chinese: None, tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"torn")
     (tmp_path / "torn.png").write_bytes(b"torn")
-    told = []
+    described = []
     for paths in ([], [str(tmp_path / "photos.zip")], [str(EXAMPLES / "x.jpg")] * 201):
         with pytest.raises(ValueError) as caught:
             batch_work.start_batch(paths, "cae", "rendered_cap", 1.0)
-        told.append(str(caught.value))
+        described.append(str(caught.value))
     for paths in ([], [str(tmp_path / "torn.png")], ["x.jpg"] * 301):
         with pytest.raises(ValueError) as caught:
-            teach_product(paths, "part")
-        told.append(str(caught.value))
-    for text in told:
-        assert not ENGLISH_WORDS.search(re.sub("`.*?`", "", retell(text))), retell(text)
+            teach(paths, "part")
+        described.append(str(caught.value))
+    for text in described:
+        assert not ENGLISH_WORDS.search(re.sub("`.*?`", "", translate_message(text))), translate_message(text)
 
 
 def test_what_a_taught_detector_says_is_chinese(chinese: None) -> None:
     paths = [str(path) for path in sorted(EXAMPLES.glob("rendered_cap/*.jpg"))]
-    product = teach_product([*paths, str(EXAMPLES / "rendered_weave/good.jpg"), paths[0]], "帽")
+    product = teach([*paths, str(EXAMPLES / "rendered_weave/good.jpg"), paths[0]], "帽")
     card = re.sub("<.*?>", " ", product_words.taught(product))
     assert "学会 帽" in card and "1 张与其他照片重复" in card
     assert not ENGLISH_WORDS.search(card), card
@@ -150,8 +150,8 @@ def test_what_the_headers_say_has_its_chinese(chinese: None) -> None:
     for category in catalogue.categories().values():
         assert not ENGLISH_WORDS.search(words.expectation(category))
         for model in category.models:
-            told = words.origin(*catalogue.header(model, category.name))
-            assert not ENGLISH_WORDS.search(told.replace("CC BY-NC-SA 4.0, MVTec Software", ""))
+            described = words.origin(*catalogue.header(model, category.name))
+            assert not ENGLISH_WORDS.search(described.replace("CC BY-NC-SA 4.0, MVTec Software", ""))
     assert not ENGLISH_WORDS.search(results_words.reading(results.rows(found)))
     steel = results.steel_of(found)
     assert steel is not None
@@ -167,22 +167,22 @@ def test_figures_are_written_in_chinese() -> None:
         figures.confusion_figure(np.eye(6, dtype=int).tolist(), classes),
     ]
     for figure in drawn:
-        svg = library.retell_figure(figures.to_svg(figure, "figure"))
+        svg = library.translate_figure(figures.to_svg(figure, "figure"))
         written = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
         assert len(written) > 5
         assert not [text for text in written if re.search("[A-Za-z]", text)]
 
 
 def test_sentences_that_follow_one_another_are_all_retold(chinese: None) -> None:
-    told = retell(
+    described = translate_message(
         'None of the photos can be used. "a. b.png" is empty (0 bytes). Save or send the '
         "photo again."
     )
-    assert told == "这些照片都不能使用。“a. b.png”是空文件（0 字节）。请重新保存或发送照片。"
-    assert retell("Animation: only its first frame was used. Unheard of.") == (
+    assert described == "这些照片都不能使用。“a. b.png”是空文件（0 字节）。请重新保存或发送照片。"
+    assert translate_message("Animation: only its first frame was used. Unheard of.") == (
         "动图：只使用了第一帧。Unheard of."
     )
-    assert retell("is much darker than the others; looks blurred beside the others") == (
+    assert translate_message("is much darker than the others; looks blurred beside the others") == (
         "比其他照片暗得多；与其他照片相比显得模糊"
     )
 

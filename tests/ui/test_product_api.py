@@ -35,8 +35,8 @@ def test_teach_inspect_and_load_back(client: Client, app_url: str, tmp_path: Pat
     bad, score, limit, _, _, details = client.predict(new, key, 1.0, api_name="/inspect_taught")
     assert bad == (score >= limit == 1.0) and details["name"] == "washer"
 
-    again, told = client.predict(handle_file(file), api_name="/load_taught")
-    assert again != key and told["photos"] == FEW
+    again, described = client.predict(handle_file(file), api_name="/load_taught")
+    assert again != key and described["photos"] == FEW
     stranger = Client(app_url, verbose=False)
     assert stranger.predict(new, again, 1.0, api_name="/inspect_taught")[1] == pytest.approx(score)
     for guess in ("", "guess"):

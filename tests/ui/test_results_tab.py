@@ -66,11 +66,11 @@ def test_the_scorecard_marks_and_sorts_by_numbers() -> None:
 
 
 def test_each_trap_is_told_where_it_is_met() -> None:
-    told = results_words.reading(results.rows(FOUND))
-    assert "0.98 on screw" in told
-    assert "an F1 of 0.75." in told
-    assert "† **screw**: 8 photos are missing." in told
-    assert "▼ below chance" in told and "‡ measured" in told
+    described = results_words.reading(results.rows(FOUND))
+    assert "0.98 on screw" in described
+    assert "an F1 of 0.75." in described
+    assert "† **screw**: 8 photos are missing." in described
+    assert "▼ below chance" in described and "‡ measured" in described
     plain = results_words.reading(results.rows(FOUND[2:]))
     assert "Brightness" not in plain and "F1 if all" not in plain and "▼" not in plain
 

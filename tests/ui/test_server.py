@@ -25,7 +25,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from defect.ui.server import BUSY, MAX_WAITING, launch_options, queued
-from defect.ui.sessions import Kept
+from defect.ui.sessions import BoundedStore
 from tests.conftest import EXAMPLES, ROOT
 
 CAP = EXAMPLES / "rendered_cap"
@@ -105,7 +105,7 @@ def test_a_session_s_key_is_of_no_use_to_another(app_url: str) -> None:
     dependencies = httpx.get(f"{app_url}/config", timeout=20).json()["dependencies"]
     judges = [d for d in dependencies if d["api_name"] == "judge"]
     assert all(d["api_visibility"] == "private" for d in judges)
-    values: Kept[str] = Kept(4)
+    values: BoundedStore[str] = BoundedStore(4)
     keys = {values.put("a") for _ in range(4)}
     assert all(len(key) >= 22 for key in keys)
 
@@ -152,8 +152,8 @@ def test_a_session_holds_no_copy_of_the_app() -> None:
 
 def test_threads_share_one_heap_where_the_library_is_glibc() -> None:
     code = "from defect.serving import settle_memory; print(settle_memory())"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert told.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
+    described = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert described.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
 
 
 def test_the_page_is_not_rendered_by_node_whatever_the_host_asks(
@@ -180,12 +180,12 @@ def test_a_full_queue_says_so_kindly() -> None:
 
     # In a thread of its own: the browser tests leave a running loop in this one.
     with ThreadPoolExecutor(1) as thread:
-        told = thread.submit(asyncio.run, push()).result()
-    assert told == (False, BUSY, "queue_full")
+        described = thread.submit(asyncio.run, push()).result()
+    assert described == (False, BUSY, "queue_full")
 
 
 def test_kept_values_go_by_their_bytes() -> None:
-    kept: Kept[bytes] = Kept(10, budget=100, weight=len)
+    kept: BoundedStore[bytes] = BoundedStore(10, budget=100, weight=len)
     first, second = kept.put(bytes(60)), kept.put(bytes(30))
     assert kept.get(first) is not None
     third = kept.put(bytes(40))
@@ -203,9 +203,9 @@ def _call(client: httpx.Client, name: str, data: list[Any]) -> Any:
     import json
 
     posted = client.post(f"/call/{name}", json={"data": data}).json()
-    told = client.get(f"/call/{name}/{posted['event_id']}").text
-    assert "event: complete" in told, told
-    return json.loads(told.partition("event: complete\ndata: ")[2])
+    described = client.get(f"/call/{name}/{posted['event_id']}").text
+    assert "event: complete" in described, described
+    return json.loads(described.partition("event: complete\ndata: ")[2])
 
 
 def test_wrong_uploads_in_a_batch_are_rows(app_url: str, tmp_path: Path) -> None:

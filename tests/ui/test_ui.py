@@ -11,7 +11,7 @@ import pytest
 from defect.detectors import catalogue
 from defect.ui import cards as words
 from defect.ui.batches import inspect_files
-from defect.ui.sessions import Kept
+from defect.ui.sessions import BoundedStore
 from defect.weights.files import NotAvailable
 from tests.conftest import EXAMPLES
 
@@ -19,7 +19,7 @@ CAP = sorted((EXAMPLES / "rendered_cap").glob("*.jpg"))
 
 
 def test_the_longest_unused_is_forgotten_first() -> None:
-    kept: Kept[int] = Kept(2)
+    kept: BoundedStore[int] = BoundedStore(2)
     one, two = kept.put(1), kept.put(2)
     assert kept.get(one) == 1
     three = kept.put(3)
@@ -32,11 +32,11 @@ def test_the_longest_unused_is_forgotten_first() -> None:
 
 
 def test_a_batch_is_small_and_ranked_and_judged_without_a_network() -> None:
-    told: list[tuple[int, int]] = []
+    described: list[tuple[int, int]] = []
     batch = inspect_files(
-        [str(path) for path in CAP] * 3, "cae", "rendered_cap", 1.0, lambda *n: told.append(n)
+        [str(path) for path in CAP] * 3, "cae", "rendered_cap", 1.0, lambda *n: described.append(n)
     )
-    assert told[-1] == (12, 12)
+    assert described[-1] == (12, 12)
     scores = [inspection.score for inspection in batch.inspections]
     assert scores == sorted(scores, reverse=True)
     for look in batch.looks:
@@ -95,10 +95,10 @@ def test_a_name_from_outside_is_escaped() -> None:
 def test_an_inspection_of_a_phone_photo_keeps_little(tmp_path: Path) -> None:
     from PIL import Image
 
-    from defect.imaging.photo import prepare
+    from defect.imaging.photo import read_photo
 
     Image.new("RGB", (4000, 3000), "grey").save(tmp_path / "phone.jpg")
-    kept = prepare(tmp_path / "phone.jpg")
+    kept = read_photo(tmp_path / "phone.jpg")
     assert kept.shown.shape == (768, 1024, 3)
     assert kept.seen.shape == (256, 256, 3)
     assert np.shares_memory(kept.shown, kept.seen) is False

@@ -116,9 +116,9 @@ def _use(folder: Path, category: str = "bottle") -> nn.Module:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damage_is_told(folder: Path, damage: str) -> None:
-    spoil, told = DAMAGES[damage]
+    spoil, described = DAMAGES[damage]
     spoil(folder)
-    with pytest.raises(WeightsError, match=told) as caught:
+    with pytest.raises(WeightsError, match=described) as caught:
         _use(folder)
     text = str(caught.value)
     assert not isinstance(caught.value, NotAvailable)

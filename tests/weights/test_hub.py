@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from defect.weights import hub
-from defect.weights.hub import HubError, Pin, StillFetching, Wanted
+from defect.weights.hub import ExpectedFile, HubError, Pin, StillFetching
 from tests.conftest import ROOT
 from tests.hub_server import REPO, REVISION, HubServer
 
 FILE = "vae/cable.safetensors"
 DATA = bytes(range(256)) * 400
 PIN = Pin(REPO, REVISION)
-WANTED = Wanted(FILE, hashlib.sha256(DATA).hexdigest(), len(DATA))
+WANTED = ExpectedFile(FILE, hashlib.sha256(DATA).hexdigest(), len(DATA))
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def test_the_right_file_comes_and_then_no_request_is_made(server: HubServer) -> 
     ],
 )
 def test_a_fault_is_told_in_a_sentence(
-    server: HubServer, hub_cache: Path, fault: str, told: str
+    server: HubServer, hub_cache: Path, fault: str, described: str
 ) -> None:
     server.fault = fault
-    with pytest.raises(HubError, match=told) as caught:
+    with pytest.raises(HubError, match=described) as caught:
         hub.fetch(PIN, WANTED, wait=20)
     assert str(caught.value).endswith(".") and server.url not in str(caught.value)
     assert str(hub_cache) not in str(caught.value)
@@ -73,13 +73,13 @@ def test_a_fault_is_told_in_a_sentence(
 
 def test_a_file_that_is_not_there_or_another_one(server: HubServer) -> None:
     with pytest.raises(HubError, match=r"has no vae/no\.safetensors at revision 0123"):
-        hub.fetch(PIN, Wanted("vae/no.safetensors", WANTED.sha256, 9))
+        hub.fetch(PIN, ExpectedFile("vae/no.safetensors", WANTED.sha256, 9))
     with pytest.raises(HubError, match=r"does not have the checksum .*expected ffff.* refused"):
-        hub.fetch(PIN, Wanted(FILE, "f" * 64, len(DATA)))
+        hub.fetch(PIN, ExpectedFile(FILE, "f" * 64, len(DATA)))
     with pytest.raises(HubError, match="is 102400 bytes, not the 99 listed"):
-        hub.fetch(PIN, Wanted(FILE, WANTED.sha256, 99))
+        hub.fetch(PIN, ExpectedFile(FILE, WANTED.sha256, 99))
     with pytest.raises(HubError, match="more than a weights file can have"):
-        hub.fetch(PIN, Wanted(FILE, WANTED.sha256, 10**9))
+        hub.fetch(PIN, ExpectedFile(FILE, WANTED.sha256, 10**9))
     assert server.downloads() == 0
 
 
@@ -131,8 +131,8 @@ def test_a_slow_drip_goes_on_in_the_background(
     assert time.monotonic() - start < 2
     with pytest.raises(StillFetching):
         hub.fetch(PIN, WANTED, wait=0.1)
-    told = hub.progress(PIN, WANTED)
-    assert told is not None and told.running and 0 < told.received < told.size == len(DATA)
+    described = hub.progress(PIN, WANTED)
+    assert described is not None and described.running and 0 < described.received < described.size == len(DATA)
     assert hub.cached(PIN, WANTED) is None
     server.fault = "stopped"
     assert server.downloads() == 1
@@ -163,7 +163,7 @@ def test_a_download_that_is_always_cut_leaves_nothing(
     server.files[FILE] = DATA[:40]
     server.fault = "cut"
     with pytest.raises(HubError, match="cut off"):
-        hub.fetch(PIN, Wanted(FILE, hashlib.sha256(DATA[:40]).hexdigest(), 40), wait=60)
+        hub.fetch(PIN, ExpectedFile(FILE, hashlib.sha256(DATA[:40]).hexdigest(), 40), wait=60)
     assert not _cached_files(hub_cache)
 
 

@@ -77,9 +77,9 @@ def test_a_dry_run_shows_everything_and_changes_nothing(
     monkeypatch.setattr(results, "UNBUNDLED_FOLDER", project / "unbundled")
     arguments = ["publish", REPO, "--dry-run", "--weights", str(project / "weights")]
     assert __main__.main(arguments) == 0
-    told = capsys.readouterr().out
-    assert set(re.findall(r"^new +(\S+)  ", told, re.MULTILINE)) == EXPECTED
-    assert f"{len(EXPECTED)} of {len(EXPECTED)} files" in told and "a new repository" in told
+    described = capsys.readouterr().out
+    assert set(re.findall(r"^new +(\S+)  ", described, re.MULTILINE)) == EXPECTED
+    assert f"{len(EXPECTED)} of {len(EXPECTED)} files" in described and "a new repository" in described
     assert {method for method, _ in hub_server.asked} == {"GET"}
     assert not hub_server.commits and _hub(project) == {"repo": None, "revision": None}
 
@@ -123,7 +123,7 @@ def _card_is_true(project: Path, server: HubServer) -> None:
     assert data.pipeline_tag and data.tags and data.license_link == "LICENSE.md"
     head = yaml.safe_load(text.split("---\n")[1])
     assert [entry["name"] for entry in head["model-index"]] == [REPO.split("/")[1]]
-    told = {(e.dataset_config, e.metric_name): e.metric_value for e in data.eval_results or []}
+    described = {(e.dataset_config, e.metric_name): e.metric_value for e in data.eval_results or []}
     expected = {}
     for r in results.read_results(project / "weights"):
         for name, path in {
@@ -139,7 +139,7 @@ def _card_is_true(project: Path, server: HubServer) -> None:
             value = number_in(r.test, *path)
             if value is not None:
                 expected[r.category, f"{r.model.upper()}: {name}"] = value
-    assert told == expected and len(told) >= 12
+    assert described == expected and len(described) >= 12
     for words in (
         "## Use",
         "brightness alone",
@@ -188,11 +188,11 @@ def test_pictures_are_not_published(project: Path, hub_server: HubServer, name: 
     [("gated", "does not let you write"), ("403", "does not let you"), ("500", "error 500")],
 )
 def test_a_hub_that_refuses_is_told(
-    project: Path, hub_server: HubServer, fault: str, told: str, monkeypatch: pytest.MonkeyPatch
+    project: Path, hub_server: HubServer, fault: str, described: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     hub_server.fault = fault
-    with pytest.raises(PublishError, match=told):
+    with pytest.raises(PublishError, match=described):
         _plan(project)
 
 

@@ -21,7 +21,7 @@ from defect.weights import files as weights
 from defect.weights import hub
 from defect.weights import resolution as sources
 from defect.weights.files import NotAvailable, Training, WeightsError
-from defect.weights.resolution import NotHereYet
+from defect.weights.resolution import DownloadPending
 from tests.hub_server import REPO, REVISION, HubServer
 
 TRAINING = Training(9, 8, 7, 0.002, 16, 3, "cpu", "float32", "none", 20, 8, 1.5)
@@ -113,9 +113,9 @@ def test_until_someone_has_published_there_is_no_hub(folder: Path, hub_server: H
         ({"files": 3}, "index.json is damaged"),
     ],
 )
-def test_a_senseless_index_is_told(folder: Path, section: dict[str, Any], told: str) -> None:
+def test_a_senseless_index_is_told(folder: Path, section: dict[str, Any], described: str) -> None:
     edit_index(folder, **section)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=described):
         sources.read(folder, "vae", "cable")
 
 
@@ -147,11 +147,11 @@ def test_the_picker_shows_a_size_then_progress_then_no_more(
     assert "No weights here: CAE, DAE." in picker.place_line(cable)
     assert not hub_server.asked
     hub_server.fault = "drip"
-    told = picker._fetching("vae", "cable")
-    assert 'role="progressbar"' in next(told)
-    assert "Fetching VAE for cable: " in next(told)
+    described = picker._fetching("vae", "cable")
+    assert 'role="progressbar"' in next(described)
+    assert "Fetching VAE for cable: " in next(described)
     hub_server.fault = ""
-    assert "was fetched from the Hub and checked" in list(told)[-1]
+    assert "was fetched from the Hub and checked" in list(described)[-1]
     assert picker._models(cable) == [("VAE", "vae")]
 
 
@@ -168,7 +168,7 @@ def test_the_app_goes_on_without_a_file_that_is_slow(
 ) -> None:
     monkeypatch.setattr(hub, "APP_WAIT", 0.2)
     hub_server.fault = "drip"
-    with pytest.raises(NotHereYet, match=r"is being fetched.*Try again in a moment"):
+    with pytest.raises(DownloadPending, match=r"is being fetched.*Try again in a moment"):
         catalogue.inspector("vae", "cable")
     assert not catalogue._MODELS._loading.locked()
     hub_server.fault = "stopped"

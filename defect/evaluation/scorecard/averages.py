@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from scipy import stats
 
 from defect.evaluation.scorecard.headers import TRANSFER, Result, Row, number_in
-from defect.networks.autoencoders import DETECTORS, MODELS
+from defect.networks.autoencoders import AUTOENCODERS, DETECTORS
 
 MASKED = ("bottle", "capsule", "grid", "metal_nut", "pill", "screw", "toothbrush")
 """The MVTec AD categories with masks here; means are taken over them."""
@@ -45,7 +45,7 @@ def means(found: Sequence[Row]) -> list[Mean]:
     groups: dict[str, list[Row]] = {
         model: [row for row in measured if row.model == model] for model in DETECTORS
     }
-    groups[BEST_OF_THREE] = [row for row in measured if row.model in MODELS]
+    groups[BEST_OF_THREE] = [row for row in measured if row.model in AUTOENCODERS]
     return [
         Mean(
             who,

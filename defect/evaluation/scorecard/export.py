@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from defect.evaluation.scorecard.averages import means, rank_correlations, transfer_means
 from defect.evaluation.scorecard.headers import Result, Row, rows, steel_of
 from defect.evaluation.thesis import THESIS, THESIS_NEU_ACCURACY
-from defect.networks.autoencoders import MODELS
+from defect.networks.autoencoders import AUTOENCODERS
 from defect.weights.files import SCHEMA_VERSION
 
 
@@ -36,7 +36,7 @@ def to_json(results: Sequence[Result]) -> str:
         "autoencoders": [
             {name: getattr(r, name) for name in ("model", "category", "test", "transfer")}
             for r in results
-            if r.model in MODELS
+            if r.model in AUTOENCODERS
         ],
         "steel": steel.test if (steel := steel_of(results)) else {},
         "thesis": {

@@ -178,13 +178,13 @@ def _sentences(found: Sequence[Row], transfer: Sequence[Mean]) -> list[str]:
                 f"{value}."
             )
     if transfer:
-        told = [
+        described = [
             f"{_who(mean)} {beside(mean.image_auroc, mean.thesis_image_auroc)} of {mean.categories}"
             for mean in transfer
         ]
         lines.append(
             f"- KolektorSDD, unseen in training, mean image AUROC (thesis score) of so many "
-            f"categories' models: {', '.join(told)}."
+            f"categories' models: {', '.join(described)}."
         )
     return lines
 

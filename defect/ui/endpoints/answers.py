@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import gradio as gr
 from pydantic import Field, TypeAdapter
 
-from defect import inspection_regions as regions
-from defect.detectors.autoencoder import Inspection
 from defect.detectors.steel import Classification
+from defect.inspection import Inspection
 from defect.reports.rows import DEFECTIVE, NOT_READ, Row, describe
 from defect.weights.resolution import Kind
 
@@ -75,7 +74,7 @@ class Steel:
     """One steel surface, classified."""
 
     known: Annotated[bool, Field(description="false: not one of these six")]
-    novelty: Annotated[
+    ood_score: Annotated[
         float | None, Field(description="how unlike all six; over 1 is not one of them")
     ]
     label: Annotated[str, Field(description="the likeliest of the six classes")]
@@ -172,7 +171,7 @@ def steel(result: Classification) -> dict[str, Any]:
     return asdict(
         Steel(
             known=result.known,
-            novelty=result.novelty,
+            ood_score=result.ood_score,
             label=result.label,
             confidence=result.confidence,
             margin=result.margin,

@@ -12,9 +12,9 @@ import gradio as gr
 
 import defect
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import Inspection, check_limit
 from defect.imaging.overlay import draw_cam, draw_overlay
-from defect.imaging.photo import ImageError, prepare
+from defect.imaging.photo import ImageError, read_photo
+from defect.inspection import Inspection, check_threshold
 from defect.networks.autoencoders import DETECTORS
 from defect.reports.writer import mask_png
 from defect.ui.batches import inspect_files, write_csv
@@ -74,8 +74,8 @@ def compare(photo: str | None, category: str, threshold: float) -> tuple[Any, ..
         threshold: scores from here on are called defective; 1.0 is each model's own normal limit
     """
     try:
-        check_limit(threshold)
-        prepared = prepare(_given(photo))
+        check_threshold(threshold)
+        prepared = read_photo(_given(photo))
         known = catalogue.categories().get(category)
         # An unknown category is refused by the catalogue, in its own words.
         models = known.models if known else catalogue.default_category().models

@@ -13,7 +13,7 @@ import numpy as np
 from defect.detectors.recognition import Recogniser
 from defect.imaging.overlay import draw_overlay
 from defect.imaging.photo import ImageError
-from defect.training.teaching import Product, load_product, one_in, teach_product
+from defect.training.teaching import Product, false_alarm_odds, load_taught_file
 from defect.ui.downloads import write_download
 from defect.ui.tabs.product import inspect_taught as inspect_with
 from defect.ui.taught_detectors import PRODUCTS
@@ -37,7 +37,7 @@ def _teaching() -> None:
         Keep the key: it is the only way to the detector, which goes when your session ends.
         """
         try:
-            product = teach_product([uploaded(path) for path in photos or []], name, wait=APP_WAIT)
+            product = teach([uploaded(path) for path in photos or []], name, wait=APP_WAIT)
         except (WeightsError, ValueError) as error:
             raise gr.Error(str(error)) from error
         key = PRODUCTS.put(product, request.session_hash)
@@ -49,7 +49,7 @@ def _teaching() -> None:
         if detector is None:
             raise gr.Error("There is no file. Send the detector as `detector`.")
         try:
-            product = load_product(uploaded(detector), wait=APP_WAIT)
+            product = load_taught_file(uploaded(detector), wait=APP_WAIT)
         except WeightsError as error:
             raise gr.Error(str(error)) from error
         return PRODUCTS.put(product, request.session_hash), _summary(product)
@@ -150,7 +150,7 @@ def _summary(product: Product) -> dict[str, Any]:
         "name": product.name,
         "photos": product.photos,
         "seconds": round(product.seconds, 1),
-        "expect_one_false_alarm_in": one_in(product.photos),
+        "expect_one_false_alarm_in": false_alarm_odds(product.photos),
         "odd": [{"photo": product.names[one.index], "reason": one.reason} for one in product.odd],
         "notes": list(product.notes),
     }

@@ -2,7 +2,7 @@
 
 What stands still is a `label`, which Gradio puts into the visitor's language in the browser. What
 is made of data is said in that language by the server: `say` fills a text's `{name}`s, and
-`retell` says a sentence of the library, whose own language is English. Programs, which ask for no
+`translate_message` says a sentence of the library, whose own language is English. Programs, which ask for no
 language, hear English. The page's scripts have the Inspect tab's tables.
 """
 
@@ -45,7 +45,7 @@ def label(key: str, **values: object) -> str:
     return LANGUAGES(filled)  # type: ignore[return-value]
 
 
-def say(key: str, **values: object) -> str:
+def translate(key: str, **values: object) -> str:
     """The text in the language of who asks, its `{name}`s filled in.
 
     Raises:
@@ -62,17 +62,17 @@ def listed(parts: Sequence[str], last: str = "comma") -> str:
     """
     if len(parts) < 2:
         return "".join(parts)
-    return say(f"list_{last}").join([say("list_comma").join(parts[:-1]), parts[-1]])
+    return translate(f"list_{last}").join([translate("list_comma").join(parts[:-1]), parts[-1]])
 
 
-def retell(text: str) -> str:
+def translate_message(text: str) -> str:
     """What the library says, in the language of who asks; what is not known stays as it is."""
-    return text if in_english() else library.retell(text)
+    return text if in_english() else library.translate_message(text)
 
 
-def retell_figure(svg: str) -> str:
+def translate_figure(svg: str) -> str:
     """A figure with what is written in it in the language of who asks."""
-    return svg if in_english() else library.retell_figure(svg)
+    return svg if in_english() else library.translate_figure(svg)
 
 
 def name_of(kind: str, short: bool = False) -> str:

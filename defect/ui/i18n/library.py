@@ -67,20 +67,20 @@ _SENTENCES = _patterns(SENTENCES)
 _FIGURES = _patterns(results.FIGURES)
 
 
-def retell(text: str) -> str:
+def translate_message(text: str) -> str:
     """The sentences of a text one after another; one that is not known stays as it is."""
-    told, rest = "", text
+    described, rest = "", text
     while rest:
         said = next(_readings(rest, _SENTENCES), None)
         if said is None:
             parts = rest.split("; ")
-            return told + ("；".join(map(retell, parts)) if len(parts) > 1 else rest)
-        told += said[0]
+            return described + ("；".join(map(translate_message, parts)) if len(parts) > 1 else rest)
+        described += said[0]
         rest = rest[said[1] :].lstrip()
-    return told
+    return described
 
 
-def retell_figure(svg: str) -> str:
+def translate_figure(svg: str) -> str:
     """An SVG with what is written in it in Chinese; it must not be part of a path."""
 
     def written(found: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import DEFAULT_LIMIT
+from defect.inspection import DEFAULT_THRESHOLD
 from defect.reports.rows import DEFECTIVE, NORMAL, NOT_READ, Row
 from defect.ui.batches import (
     MAX_FILES,
@@ -23,11 +23,11 @@ from defect.ui.batches import (
     write_zip,
 )
 from defect.ui.downloads import write_picture
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import label, retell, say
+from defect.ui.greeting import Localised
+from defect.ui.i18n import label, translate, translate_message
 from defect.ui.score_histogram import score_histogram
-from defect.ui.sessions import Kept
-from defect.ui.tabs.cost_line import cost_line, cost_text, tell_cost
+from defect.ui.sessions import BoundedStore
+from defect.ui.tabs.cost_line import cost_line, cost_text, update_cost
 from defect.ui.tabs.picker import picker
 from defect.ui.uploads import uploaded
 from defect.weights.files import WeightsError
@@ -45,17 +45,17 @@ _TABLE = {
 """Fields of a row worth a screen, and the texts of their headings."""
 _TOLD_EVERY = 0.3
 """Seconds between two messages of progress."""
-_BATCHES: Kept[Batch] = Kept(8, budget=170e6, weight=lambda batch: batch.size)
+_BATCHES: BoundedStore[Batch] = BoundedStore(8, budget=170e6, weight=lambda batch: batch.size)
 """A batch of 200 takes 55 MB."""
 
 
-def batch_tab() -> Spoken:
+def batch_tab() -> Localised:
     """Builds the tab inside the caller's `gr.Tab`."""
     first = catalogue.default_category()
     held = gr.State(None)
     with gr.Row():
         with gr.Column(scale=4, min_width=300):
-            category, model, spoken = picker(first, "batch-")
+            category, model, localised = picker(first, "batch-")
             files, _ = many_files("batch-")
             with gr.Row():
                 run = gr.Button(label("batch_inspect_all"), variant="primary", elem_id="batch-run")
@@ -66,7 +66,7 @@ def batch_tab() -> Spoken:
             threshold = gr.Slider(
                 0.3,
                 3.0,
-                DEFAULT_LIMIT,
+                DEFAULT_THRESHOLD,
                 step=0.01,
                 elem_id="batch-threshold",
                 label=label("threshold"),
@@ -116,14 +116,14 @@ def batch_tab() -> Spoken:
             photos, started = start_batch(given, model, category, limit)
             key = _BATCHES.put(started)
             yield key, *_running(started), gr.Button(interactive=True)
-            told = time.monotonic()
+            described = time.monotonic()
             for batch in run_batch(photos, started):
                 _BATCHES.put(batch, key)
-                if time.monotonic() - told > _TOLD_EVERY:
+                if time.monotonic() - described > _TOLD_EVERY:
                     yield (gr.skip(), *_running(batch), gr.skip())
-                    told = time.monotonic()
+                    described = time.monotonic()
         except (WeightsError, ValueError) as error:
-            text = say("batch_not_inspected", why=escape(retell(str(error))))
+            text = translate("batch_not_inspected", why=escape(translate_message(str(error))))
             yield None, *_nothing(batch_card(text, "problem")), gr.Button(interactive=False)
             return
         yield key, *_show(batch), gr.Button(interactive=False)
@@ -132,7 +132,7 @@ def batch_tab() -> Spoken:
         if key is None:
             return (gr.skip(),) * len(result)
         batch = _BATCHES.get(key)
-        return _nothing(batch_card(say("batch_gone"))) if batch is None else _show(batch.at(limit))
+        return _nothing(batch_card(translate("batch_gone"))) if batch is None else _show(batch.at(limit))
 
     def stopped(key: str | None, limit: float) -> tuple[Any, ...]:
         return *judge(key, limit), gr.Button(interactive=False)
@@ -140,7 +140,7 @@ def batch_tab() -> Spoken:
     def make_zip(key: str | None, limit: float) -> tuple[Any, ...]:
         batch = _BATCHES.get(key)
         if batch is None:
-            raise gr.Error(say("batch_gone_for_zip"), title=say("batch_no_zip"))
+            raise gr.Error(translate("batch_gone_for_zip"), title=translate("batch_no_zip"))
         made = gr.DownloadButton(value=write_zip(batch.at(limit)), visible=True)
         return gr.Button(visible=False), made
 
@@ -148,7 +148,7 @@ def batch_tab() -> Spoken:
         examples = catalogue.categories()[name].examples
         if not examples:
             raise gr.Error(
-                say("batch_no_examples_why", category=name), title=say("batch_no_examples")
+                translate("batch_no_examples_why", category=name), title=translate("batch_no_examples")
             )
         return [str(example.path) for example in examples]
 
@@ -189,7 +189,7 @@ def batch_tab() -> Spoken:
         api_visibility="private",
         show_progress="hidden",
     )
-    tell_cost(cost, category, model, threshold)
+    update_cost(cost, category, model, threshold)
     threshold.release(
         judge,
         [held, threshold],
@@ -200,10 +200,10 @@ def batch_tab() -> Spoken:
         concurrency_limit=4,
     )
     return {
-        **spoken,
+        **localised,
         summary: _prompt,
         table: lambda: _lines([]),
-        cost: lambda: cost_text(first.models[0], first.name, DEFAULT_LIMIT),
+        cost: lambda: cost_text(first.models[0], first.name, DEFAULT_THRESHOLD),
     }
 
 
@@ -231,7 +231,7 @@ def many_files(prefix: str) -> tuple[gr.File, gr.UploadButton]:
 def table_of(rows: Sequence[Row]) -> list[list[Any]]:
     """The columns worth a screen; what could not be read comes first, so that it is seen."""
     ordered = sorted(rows, key=lambda row: row.verdict != NOT_READ)
-    shown = {"verdict": verdict_word, "note": retell}
+    shown = {"verdict": verdict_word, "note": translate_message}
     return [
         [shown.get(name, lambda value: value)(getattr(row, name)) for name in _TABLE]
         for row in ordered
@@ -240,17 +240,17 @@ def table_of(rows: Sequence[Row]) -> list[list[Any]]:
 
 def verdict_word(verdict: str) -> str:
     """A row's verdict in the visitor's language."""
-    return say(
+    return translate(
         {DEFECTIVE: "row_defective", NORMAL: "row_normal", NOT_READ: "row_not_read"}[verdict]
     )
 
 
 def progress_card(done: int, total: int, verb: str = "progress_inspecting") -> str:
     """How far a batch is; `verb` is the text of what is done."""
-    told = {"verb": say(verb), "done": done, "total": total}
+    described = {"verb": translate(verb), "done": done, "total": total}
     return batch_card(
-        f"{say('progress', **told)}<progress value={done} max={total} "
-        f'aria-label="{say("progress_label", **told)}"></progress>'
+        f"{translate('progress', **described)}<progress value={done} max={total} "
+        f'aria-label="{translate("progress_label", **described)}"></progress>'
     )
 
 
@@ -258,16 +258,16 @@ def unread_words(count: int) -> list[str]:
     """As HTML, that so many photos could not be read; empty for none."""
     if not count:
         return []
-    text = say("count_unread", count=count)
-    return [f'<span class="problem">{text}</span>{say("table_says_why")}']
+    text = translate("count_unread", count=count)
+    return [f'<span class="problem">{text}</span>{translate("table_says_why")}']
 
 
 def _prompt() -> str:
-    return batch_card(say("batch_prompt"))
+    return batch_card(translate("batch_prompt"))
 
 
 def _lines(rows: Sequence[Row]) -> dict[str, Any]:
-    return {"headers": [say(head) for head in _TABLE.values()], "data": table_of(rows)}
+    return {"headers": [translate(head) for head in _TABLE.values()], "data": table_of(rows)}
 
 
 def _running(batch: Batch) -> tuple[Any, ...]:
@@ -308,13 +308,13 @@ def _summary(batch: Batch) -> str:
     about = batch.about
     defective, normal, unread = counts(batch)
     words = [
-        f'<span class="bad">{say("count_defective", count=defective)}</span>',
-        f'<span class="good">{say("count_normal", count=normal)}</span>',
+        f'<span class="bad">{translate("count_defective", count=defective)}</span>',
+        f'<span class="good">{translate("count_normal", count=normal)}</span>',
         *unread_words(unread),
     ]
     text = f'<div class="counts">{" · ".join(words)}</div>'
     notes = [
-        say(
+        translate(
             "batch_about",
             model=about.model.upper(),
             category=escape(about.category),
@@ -322,13 +322,13 @@ def _summary(batch: Batch) -> str:
         )
     ]
     if batch.done < batch.total:
-        notes.append(say("batch_stopped", done=batch.done, total=batch.total))
+        notes.append(translate("batch_stopped", done=batch.done, total=batch.total))
     if batch.skipped:
         key = "batch_skipped_one" if batch.skipped == 1 else "batch_skipped"
-        notes.append(say(key, count=batch.skipped))
+        notes.append(translate(key, count=batch.skipped))
     text += "".join(f'<div class="note">{note}</div>' for note in notes)
     scores = [inspection.score for inspection in batch.inspections]
-    return batch_card(text + score_histogram(scores, about.threshold or DEFAULT_LIMIT))
+    return batch_card(text + score_histogram(scores, about.threshold or DEFAULT_THRESHOLD))
 
 
 def batch_card(text: str, kind: str = "") -> str:

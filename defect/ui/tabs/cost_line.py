@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import DEFAULT_LIMIT
 from defect.detectors.thresholds import cost
+from defect.inspection import DEFAULT_THRESHOLD
 from defect.ui import cards as words
 from defect.ui.tabs.picker import model_of
 from defect.weights.files import WeightsError
@@ -16,7 +16,7 @@ from defect.weights.files import WeightsError
 
 def cost_line(model: str, category: str, element: str) -> gr.Markdown:
     """The line, for the default threshold."""
-    text = cost_text(model, category, DEFAULT_LIMIT)
+    text = cost_text(model, category, DEFAULT_THRESHOLD)
     return gr.Markdown(text, elem_id=element, elem_classes="hint")
 
 
@@ -29,7 +29,7 @@ def cost_text(model: str, category: str, limit: float) -> str:
     return words.threshold_cost(cost(metadata, limit))
 
 
-def tell_cost(
+def update_cost(
     line: gr.Markdown, category: gr.Dropdown, model: gr.Radio, threshold: gr.Slider
 ) -> None:
     """Keeps the line true while the slider moves or another model or category is chosen."""

@@ -11,8 +11,8 @@ from defect.detectors import catalogue
 from defect.detectors.catalogue import Category
 from defect.ui import cards as words
 from defect.ui import viewer
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import in_english, label, retell
+from defect.ui.greeting import Localised
+from defect.ui.i18n import in_english, label, translate_message
 from defect.ui.links import read_link
 from defect.ui.static import drawn
 from defect.ui.tabs.picker import (
@@ -30,14 +30,14 @@ Awaited = tuple[str, str, str]
 """A look that waits for weights: a token of its own, model and category."""
 
 
-def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
+def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Localised:
     """Builds the tab inside the caller's `gr.Tab`; a link's state is opened when `demo` loads."""
     first = catalogue.default_category()
     current = gr.State(first.name)
     awaited, arrived = gr.State(None), gr.State(None)
     with gr.Row(elem_id="inspect-row"):
         with gr.Column(scale=5, min_width=300):
-            category, model, spoken = picker(first)
+            category, model, localised = picker(first)
             expects = gr.Markdown(words.expectation(first), elem_classes="hint")
             photo = photo_input(
                 label=label("photo"),
@@ -106,8 +106,8 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
         """What is there from the start, for a visitor who reads another language."""
         if in_english():
             return (gr.skip(),) * 3
-        told = _origin(first.models[0], first.name)
-        return words.expectation(first), gallery_items(first.examples), told
+        described = _origin(first.models[0], first.name)
+        return words.expectation(first), gallery_items(first.examples), described
 
     def open_link(request: gr.Request) -> tuple[Any, ...]:
         link = read_link(
@@ -156,11 +156,11 @@ def inspect_tab(demo: gr.Blocks, tabs: gr.Tabs) -> Spoken:
     arrived.change(look_again, [arrived, awaited, photo, model, category], result, **network)
     opened = [tabs, current, category, model, expects, examples, photo, *result]
     demo.load(open_link, None, opened, **network)
-    return spoken
+    return localised
 
 
 def _origin(model: str, category: str) -> str:
     try:
         return words.origin(*catalogue.header(model, category))
     except WeightsError as problem:
-        return retell(str(problem))
+        return translate_message(str(problem))

@@ -11,9 +11,9 @@ import gradio as gr
 
 from defect.detectors import catalogue
 from defect.detectors.catalogue import Category, Example
-from defect.networks.autoencoders import MODELS
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import label, listed, name_of, retell, say
+from defect.networks.autoencoders import AUTOENCODERS
+from defect.ui.greeting import Localised
+from defect.ui.i18n import label, listed, name_of, translate, translate_message
 from defect.weights.files import WeightsError
 from defect.weights.hub import Progress, megabytes
 
@@ -21,7 +21,7 @@ _TICK = 0.5
 """Seconds between two looks at a download."""
 
 
-def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Spoken]:
+def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Localised]:
     """Category and model side by side; the models offered follow the category.
 
     A model that is only on the Hub says so with its size, and is fetched when it is chosen; a line
@@ -93,50 +93,50 @@ def model_choice(category: Category, wanted: str | None) -> gr.Radio:
 def place_line(category: Category) -> str:
     """Which of the models are not bundled for a category; empty where all are."""
     on_hub, nowhere = [], []
-    for model in MODELS:
+    for model in AUTOENCODERS:
         where = catalogue.place(model, category.name)
         if where is None:
             nowhere.append(model.upper())
         elif where.kind == "hub":
             on_hub.append(f"{model.upper()} ({megabytes(where.size)})")
-    parts = [say("place_hub", models=listed(on_hub))] if on_hub else []
-    parts += [say("place_nowhere", models=listed(nowhere))] if nowhere else []
+    parts = [translate("place_hub", models=listed(on_hub))] if on_hub else []
+    parts += [translate("place_nowhere", models=listed(nowhere))] if nowhere else []
     return _hint(" ".join(parts)) if parts else ""
 
 
 def _fetching(model: str, category: str) -> Iterator[str]:
     """What the line says while a chosen model is fetched, and after."""
-    name = say("model_of", model=model.upper(), category=category)
+    name = translate("model_of", model=model.upper(), category=category)
     try:
-        told = catalogue.fetch(model, category)
-        if told is None:
+        described = catalogue.fetch(model, category)
+        if described is None:
             yield place_line(catalogue.categories()[category])
             return
-        while told is not None and told.running:
-            yield _bar(name, told)
+        while described is not None and described.running:
+            yield _bar(name, described)
             time.sleep(_TICK)
-            told = catalogue.fetch(model, category)
+            described = catalogue.fetch(model, category)
     except WeightsError as problem:
-        yield _hint(retell(str(problem)))
+        yield _hint(translate_message(str(problem)))
         return
-    if told is not None and told.failure:
-        yield _hint(retell(told.failure))
+    if described is not None and described.failure:
+        yield _hint(translate_message(described.failure))
     else:
-        yield _hint(say("fetched", model=name))
+        yield _hint(translate("fetched", model=name))
 
 
 def wait_for(token: str, model: str, category: str) -> str:
     """Returns the token when the weights' download has ended, well or not."""
     with suppress(WeightsError):  # which the next look tells
-        while (told := catalogue.fetch(model, category)) is not None and told.running:
+        while (described := catalogue.fetch(model, category)) is not None and described.running:
             time.sleep(_TICK)
     return token
 
 
-def _bar(name: str, told: Progress) -> str:
-    share = 100 * min(told.received / told.size, 1)
-    received, size = megabytes(told.received), megabytes(told.size)
-    text = say("fetching", model=name, received=received, size=size)
+def _bar(name: str, described: Progress) -> str:
+    share = 100 * min(described.received / described.size, 1)
+    received, size = megabytes(described.received), megabytes(described.size)
+    text = translate("fetching", model=name, received=received, size=size)
     return (
         f'{_hint(text)}<div role="progressbar" aria-label="{escape(text)}" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{share:.0f}" style="height:6px;margin-top:4px;'

@@ -9,19 +9,19 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from defect.detectors.autoencoder import DEFAULT_LIMIT, Inspection, check_limit
 from defect.detectors.cache import held_bytes
-from defect.detectors.stream import Unread, look_through
-from defect.imaging.archives import Given
+from defect.detectors.stream import Unreadable, inspect_stream
+from defect.imaging.archives import PhotoFile
 from defect.imaging.overlay import draw_overlay
 from defect.imaging.photo import ImageError, thumbnail
+from defect.inspection import DEFAULT_THRESHOLD, Inspection, check_threshold
 from defect.networks.autoencoders import MEMORY
 from defect.reports.rows import DEFECTIVE, Row, row_of, row_of_error, to_csv
-from defect.training.teaching import MOST_PHOTOS, Product, load_product, teach_product
+from defect.training.teaching import MAX_PHOTOS, Product, load_taught_file
 from defect.ui.downloads import write_download
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import label, retell, say
-from defect.ui.sessions import Kept
+from defect.ui.greeting import Localised
+from defect.ui.i18n import label, translate, translate_message
+from defect.ui.sessions import BoundedStore
 from defect.ui.tabs import product_html as words
 from defect.ui.tabs.batch import verdict_word
 from defect.ui.taught_detectors import GONE, PRODUCTS
@@ -31,11 +31,11 @@ from defect.weights.hub import APP_WAIT
 
 MOST_BATCH = 100
 TILE_SIDE = 256
-_LOOKS: Kept[Inspection] = Kept(64, budget=64e6, weight=held_bytes)
+_LOOKS: BoundedStore[Inspection] = BoundedStore(64, budget=64e6, weight=held_bytes)
 """Results the slider may still ask: up to 3.4 MB each."""
 
 
-def product_tab(demo: gr.Blocks) -> Spoken:
+def product_tab(demo: gr.Blocks) -> Localised:
     """Builds the tab inside the caller's `gr.Tab`; `demo` tells when a visitor leaves."""
     key = gr.State(None, time_to_live=3600, delete_callback=PRODUCTS.forget)
     looked = gr.State(None)
@@ -50,7 +50,7 @@ def product_tab(demo: gr.Blocks) -> Spoken:
                 elem_id="product-name",
             )
             files = gr.File(
-                label=label("product_files", most=MOST_PHOTOS),
+                label=label("product_files", most=MAX_PHOTOS),
                 file_count="multiple",
                 height=180,
                 elem_id="product-files",
@@ -90,12 +90,12 @@ def product_tab(demo: gr.Blocks) -> Spoken:
                 height=360,
                 elem_id="product-overlay",
                 buttons=["download", "fullscreen"],
-                alt_text=say("product_overlay_alt"),
+                alt_text=translate("product_overlay_alt"),
             )
             threshold = gr.Slider(
                 0.3,
                 3.0,
-                DEFAULT_LIMIT,
+                DEFAULT_THRESHOLD,
                 step=0.01,
                 label=label("threshold"),
                 elem_id="product-threshold",
@@ -134,13 +134,13 @@ def product_tab(demo: gr.Blocks) -> Spoken:
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio asks for it
     ) -> tuple[Any, ...]:
         try:
-            product = teach_product(
+            product = teach(
                 [uploaded(path) for path in paths or []],
                 name,
                 without=without or [],
                 wait=APP_WAIT,
-                tell=lambda done, total: progress(
-                    (done, total), desc=say("product_teaching"), unit=say("product_views")
+                report_progress=lambda done, total: progress(
+                    (done, total), desc=translate("product_teaching"), unit=translate("product_views")
                 ),
             )
         except (WeightsError, ValueError) as error:
@@ -161,7 +161,7 @@ def product_tab(demo: gr.Blocks) -> Spoken:
         if path is None:
             return (gr.skip(),) * len(shown)
         try:
-            product = load_product(uploaded(path), wait=APP_WAIT)
+            product = load_taught_file(uploaded(path), wait=APP_WAIT)
         except WeightsError as error:
             return _untaught(words.problem(str(error)))
         PRODUCTS.forget(old)
@@ -195,16 +195,16 @@ def product_tab(demo: gr.Blocks) -> Spoken:
                 key,
                 limit,
                 lambda done, total: progress(
-                    (done, total), desc=say("progress_inspecting"), unit=say("progress_photos")
+                    (done, total), desc=translate("progress_inspecting"), unit=translate("progress_photos")
                 ),
             )
         except (WeightsError, ValueError) as error:
-            text = say("product_not_inspected", why=retell(str(error)))
+            text = translate("product_not_inspected", why=translate_message(str(error)))
             return text, None, gr.DownloadButton(interactive=False)
         count = sum(row.verdict == DEFECTIVE for row in rows)
-        text = say("product_count", count=count, total=len(tiles))
+        text = translate("product_count", count=count, total=len(tiles))
         if len(rows) > len(tiles):
-            text += say("product_unread", count=len(rows) - len(tiles))
+            text += translate("product_unread", count=len(rows) - len(tiles))
         csv = write_download("inspection.csv", to_csv(rows))
         return text, tiles, gr.DownloadButton(value=csv, interactive=True)
 
@@ -248,11 +248,11 @@ def product_tab(demo: gr.Blocks) -> Spoken:
     demo.unload(_left)
     return {
         card: words.untaught,
-        overlay: lambda: gr.Image(alt_text=say("product_overlay_alt")),
+        overlay: lambda: gr.Image(alt_text=translate("product_overlay_alt")),
     }
 
 
-def inspect_taught(key: str | None, photo: Any, limit: float = DEFAULT_LIMIT) -> Inspection:
+def inspect_taught(key: str | None, photo: Any, limit: float = DEFAULT_THRESHOLD) -> Inspection:
     """Inspects one photo with the detector of a key.
 
     Raises:
@@ -260,12 +260,12 @@ def inspect_taught(key: str | None, photo: Any, limit: float = DEFAULT_LIMIT) ->
         ImageError: the photo cannot be used.
         ValueError: a senseless limit.
     """
-    check_limit(limit)
+    check_threshold(limit)
     return _product(key).inspector(photo).at(limit)
 
 
 def inspect_many(
-    paths: Sequence[str], key: str | None, limit: float, tell: Any = lambda done, total: None
+    paths: Sequence[str], key: str | None, limit: float, report_progress: Any = lambda done, total: None
 ) -> tuple[list[Row], list[tuple[np.ndarray, str]]]:
     """(rows, tiles with captions), highest score first; a photo that cannot be read is a row.
 
@@ -277,19 +277,19 @@ def inspect_many(
         raise ValueError("There are no photos yet. Add some and try again.")
     if len(paths) > MOST_BATCH:
         raise ValueError(f"{len(paths)} photos at once; at most {MOST_BATCH} are taken.")
-    check_limit(limit)
+    check_threshold(limit)
     product = _product(key)
     found: list[tuple[Row, np.ndarray]] = []
     unread: list[Row] = []
-    photos = [Given(Path(path), Path(path).name) for path in paths]
-    looked = look_through(product.inspector, photos)
+    photos = [PhotoFile(Path(path), Path(path).name) for path in paths]
+    looked = inspect_stream(product.inspector, photos)
     for done, (given, result) in enumerate(looked, 1):
-        if isinstance(result, Unread):
+        if isinstance(result, Unreadable):
             unread.append(row_of_error(given.name, result.error, MEMORY, product.name))
         else:
             judged = result.at(limit)
             found.append((row_of(judged), _tile(judged)))
-        tell(done, len(photos))
+        report_progress(done, len(photos))
     found.sort(key=lambda pair: -(pair[0].score or 0))
     tiles = [
         (tile, f"{row.score:.2f} · {verdict_word(row.verdict)} · {row.file}") for row, tile in found

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from defect.detectors.autoencoder import Inspection
-from defect.inspection_regions import regions
-from defect.inspection_verdict import multiple, percent, unfamiliar
-from defect.training.teaching import Product, one_in
-from defect.ui.i18n import retell, say
+from defect.inspection import Inspection, multiple, percent, regions, unfamiliar
+from defect.training.teaching import Product, false_alarm_odds
+from defect.ui.i18n import translate, translate_message
 
 STYLE = """<style>
 .product-card {border: 1px solid var(--border-color-primary); border-left: 6px solid #64748b;
@@ -30,45 +28,45 @@ def card(kind: str, word: str, *paragraphs: str, rest: str = "") -> str:
 
 def untaught() -> str:
     """Before anything was taught."""
-    return card("", say("product_untaught"), say("product_untaught_why"))
+    return card("", translate("product_untaught"), translate("product_untaught_why"))
 
 
 def problem(text: str) -> str:
     """Something that could not be done, and why."""
-    return card("problem", say("product_not_done"), retell(text))
+    return card("problem", translate("product_not_done"), translate_message(text))
 
 
 def taught(product: Product) -> str:
     """How the teaching went, with what was noticed."""
     n = product.photos
-    head = say(
+    head = translate(
         "product_taught" if product.names else "product_loaded",
         name=product.name,
         seconds=f"{product.seconds:.0f}",
-        photos=say("product_photos_one" if n == 1 else "product_photos", count=n),
+        photos=translate("product_photos_one" if n == 1 else "product_photos", count=n),
     )
-    promise = say("product_promise", photos=one_in(n))
+    promise = translate("product_promise", photos=false_alarm_odds(n))
     odd = ""
     if product.odd:
         lines = "".join(
-            f"<li><b>{escape(product.names[one.index])}</b> {escape(retell(one.reason))}</li>"
+            f"<li><b>{escape(product.names[one.index])}</b> {escape(translate_message(one.reason))}</li>"
             for one in product.odd[:20]
         )
         more = len(product.odd) - 20
-        lines += f"<li>{say('product_more', count=more)}</li>" if more > 0 else ""
-        odd = f"<p><b>{say('product_odd')}</b></p><ul>{lines}</ul><p>{say('product_odd_why')}</p>"
+        lines += f"<li>{translate('product_more', count=more)}</li>" if more > 0 else ""
+        odd = f"<p><b>{translate('product_odd')}</b></p><ul>{lines}</ul><p>{translate('product_odd_why')}</p>"
     elif len(product.names) >= 5:
-        odd = f'<p class="note">{say("product_none_odd")}</p>'
-    notes = "".join(f'<p class="note">{escape(retell(note))}</p>' for note in product.notes)
+        odd = f'<p class="note">{translate("product_none_odd")}</p>'
+    notes = "".join(f'<p class="note">{escape(translate_message(note))}</p>' for note in product.notes)
     return card("problem" if product.odd else "good", head, promise, rest=odd + notes)
 
 
 def verdict(inspection: Inspection) -> str:
     """The verdict on one photo."""
     kind = "bad" if inspection.defective else "good"
-    word = say("defective" if inspection.defective else "looks_normal")
-    notes = "".join(f'<p class="note">{escape(retell(note))}</p>' for note in inspection.notes)
-    numbers = say(
+    word = translate("defective" if inspection.defective else "looks_normal")
+    notes = "".join(f'<p class="note">{escape(translate_message(note))}</p>' for note in inspection.notes)
+    numbers = translate(
         "product_numbers", score=f"{inspection.score:.2f}", limit=f"{inspection.limit:.2f}"
     )
     rest = f'<p class="note">{numbers}</p>{notes}'
@@ -79,19 +77,19 @@ def _reason(inspection: Inspection) -> str:
     """The verdict's reason in the visitor's language; in English what `describe` says."""
     score, found = multiple(inspection.score), regions(inspection)
     if not found:
-        text = say("sentence_normal", score=score)
+        text = translate("sentence_normal", score=score)
     else:
-        text = say(
+        text = translate(
             "sentence_many" if len(found) > 1 else "sentence_one",
             score=score,
-            where=say("at_" + found[0].where.replace(" ", "_")),
+            where=translate("at_" + found[0].where.replace(" ", "_")),
             area=_share(found[0].area),
             count=len(found),
             all=_share(sum(region.area for region in found)),
         )
     text = text[0].upper() + text[1:]
-    return say("product_unfamiliar_after", text=text) if unfamiliar(inspection) else text
+    return translate("product_unfamiliar_after", text=text) if unfamiliar(inspection) else text
 
 
 def _share(share: float) -> str:
-    return say("under_percent") if 0 < share < 0.001 else percent(share)
+    return translate("under_percent") if 0 < share < 0.001 else percent(share)

@@ -11,15 +11,15 @@ import gradio as gr
 
 from defect.detectors import catalogue
 from defect.evaluation import scorecard as results
-from defect.networks.autoencoders import MODELS
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import label, retell, say
+from defect.networks.autoencoders import AUTOENCODERS
+from defect.ui.greeting import Localised
+from defect.ui.i18n import label, translate, translate_message
 from defect.ui.tabs import results_tables as results_words
 from defect.ui.tabs.results_sections import choice, sections
 from defect.weights.files import WeightsError
 
 
-def results_tab(tab: gr.Tab) -> Spoken:
+def results_tab(tab: gr.Tab) -> Localised:
     """Builds the tab inside the caller's `gr.Tab`, which is `tab`."""
     opened = gr.State(False)
     summary = gr.Markdown(
@@ -90,10 +90,10 @@ def results_tab(tab: gr.Tab) -> Spoken:
         try:
             found = results.read_results(catalogue.WEIGHTS_FOLDER)
         except WeightsError as problem:
-            told = say("results_none", why=retell(str(problem)))
-            return False, told, *(gr.skip(),) * (len(static) + len(chosen))
+            described = translate("results_none", why=translate_message(str(problem)))
+            return False, described, *(gr.skip(),) * (len(static) + len(chosen))
         first = next((r for r in found if r.category == catalogue.DEFAULT_CATEGORY), None)
-        first = first or next((r for r in found if r.model in MODELS), None)
+        first = first or next((r for r in found if r.model in AUTOENCODERS), None)
         shown = (gr.skip(),) * len(chosen)
         if first is not None:
             shown = choice(found, first.category, None)
@@ -105,7 +105,7 @@ def results_tab(tab: gr.Tab) -> Spoken:
         try:
             return choice(results.read_results(catalogue.WEIGHTS_FOLDER), name, wanted)
         except WeightsError as problem:
-            raise gr.Error(retell(str(problem))) from problem
+            raise gr.Error(translate_message(str(problem))) from problem
 
     def choose_row(event: gr.SelectData) -> tuple[Any, ...]:
         return choose(event.row_value[0], event.row_value[1].lower())

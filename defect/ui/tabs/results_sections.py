@@ -10,17 +10,17 @@ import gradio as gr
 import numpy as np
 
 from defect.detectors import catalogue
-from defect.detectors.autoencoder import DEFAULT_LIMIT
 from defect.detectors.catalogue import Example
 from defect.detectors.thresholds import GOOD, cost, stored_scores
 from defect.evaluation import scorecard as results
 from defect.evaluation.scorecard import Result
 from defect.evaluation.scorecard.headers import number_in
 from defect.imaging.photo import network_input
+from defect.inspection import DEFAULT_THRESHOLD
 from defect.networks.autoencoders import DETECTORS, MEMORY
 from defect.ui import cards as words
 from defect.ui.downloads import write_download
-from defect.ui.i18n import name_of, retell, retell_figure, say
+from defect.ui.i18n import name_of, translate, translate_figure, translate_message
 from defect.ui.tabs import results_tables as results_words
 from defect.weights.files import WeightsError
 
@@ -35,9 +35,9 @@ def sections(found: list[Result]) -> tuple[Any, ...]:
     steel = results.steel_of(found)
     pixel = results_words.thesis_table(rows, pixel=True)
     thesis = (
-        f"<h3>{say('card_auroc')}</h3>{results_words.thesis_table(rows)}"
+        f"<h3>{translate('card_auroc')}</h3>{results_words.thesis_table(rows)}"
         f'<p class="absent">{escape(results_words.ranking(results.rank_correlations(rows)))}</p>'
-        f"<h3>{say('card_pixel')}</h3>{pixel}"
+        f"<h3>{translate('card_pixel')}</h3>{pixel}"
     )
     return (
         results_words.scorecard(rows),
@@ -47,7 +47,7 @@ def sections(found: list[Result]) -> tuple[Any, ...]:
         results_words.means_table(results.means(rows)),
         results_words.transfer_table(found, results.transfer_means(found)),
         thesis,
-        results_words.steel_summary(steel) if steel else say("results_no_steel"),
+        results_words.steel_summary(steel) if steel else translate("results_no_steel"),
         steel_section(steel) if steel else "",
     )
 
@@ -73,20 +73,20 @@ def detail(result: Result) -> str:
     from defect.evaluation import plots as figures
 
     test, training = result.test, result.training
-    name = say("model_on", model=result.model.upper(), category=result.category)
+    name = translate("model_on", model=result.model.upper(), category=result.category)
     scores = stored_scores(result)
     lists = test.get("scores") or {}
     defective = [kind != GOOD for kind in lists.get("kind", [])]
     value, low, high = (number_in(test, "image", "auroc", end) for end in ("value", "low", "high"))
-    auroc = say("auroc_none")
+    auroc = translate("auroc_none")
     if value is not None:
         interval = ""
         if low is not None and high is not None:
-            interval = say("auroc_interval", low=f"{low:.3f}", high=f"{high:.3f}")
-        auroc = say("auroc", value=f"{value:.3f}", interval=interval)
+            interval = translate("auroc_interval", low=f"{low:.3f}", high=f"{high:.3f}")
+        auroc = translate("auroc", value=f"{value:.3f}", interval=interval)
     caption = _roc_caption(result)
-    cost_text = words.threshold_cost(cost(result, DEFAULT_LIMIT))
-    epochs = say(
+    cost_text = words.threshold_cost(cost(result, DEFAULT_THRESHOLD))
+    epochs = translate(
         "training_photos",
         fit=training.images_fit,
         held_out=training.images_held_out,
@@ -94,31 +94,31 @@ def detail(result: Result) -> str:
     )
     cards = [
         _figure(
-            say("roc", auroc=auroc),
+            translate("roc", auroc=auroc),
             lambda: figures.roc_figure(lists["calibrated"], lists.get("thesis") or None, defective),
-            say("roc_label", name=name, auroc=auroc),
+            translate("roc_label", name=name, auroc=auroc),
             caption,
             bool(scores.good and scores.defective),
         ),
         _figure(
-            say("histogram"),
+            translate("histogram"),
             lambda: figures.histogram_figure(scores.held_out, scores.good, scores.defective),
-            say("histogram_label", name=name, cost=cost_text),
+            translate("histogram_label", name=name, cost=cost_text),
             cost_text,
             bool(scores.held_out or scores.good or scores.defective),
         ),
         _figure(
-            say("training", epochs=training.epochs_run),
+            translate("training", epochs=training.epochs_run),
             lambda: figures.training_figure(
                 training.loss_curve, training.held_out_curve, training.best_epoch
             ),
-            say("training_label", name=name),
+            translate("training_label", name=name),
             epochs,
             bool(training.loss_curve),
         ),
     ]
-    kinds = f"<h3>{say('kinds')}</h3>{results_words.kinds_table(result)}"
-    note = f'<p class="absent">{escape(retell(result.note))}</p>' if result.note else ""
+    kinds = f"<h3>{translate('kinds')}</h3>{results_words.kinds_table(result)}"
+    note = f'<p class="absent">{escape(translate_message(result.note))}</p>' if result.note else ""
     return f'<div class="figures">{"".join(cards)}</div>{note}{kinds}'
 
 
@@ -127,36 +127,36 @@ def _roc_caption(result: Result) -> str:
     parts = []
     if "normal" in image and "defective" in image:
         counts = {"normal": image["normal"], "defective": image["defective"]}
-        parts.append(say("roc_photos", **counts))
+        parts.append(translate("roc_photos", **counts))
     thesis = number_in(result.test, "thesis_image", "auroc", "value")
     if thesis is not None:
-        parts.append(say("roc_thesis", value=f"{thesis:.3f}"))
+        parts.append(translate("roc_thesis", value=f"{thesis:.3f}"))
     best = number_in(image, "f1_max", "value")
     if best is not None:
-        parts.append(say("roc_f1", value=f"{best:.3f}"))
-    return say("semicolon").join(parts) + say("stop") if parts else ""
+        parts.append(translate("roc_f1", value=f"{best:.3f}"))
+    return translate("semicolon").join(parts) + translate("stop") if parts else ""
 
 
 def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     """A sentence and the gallery: example and reconstruction side by side."""
     known = catalogue.categories().get(result.category)
     if known is None or result.model not in known.models:
-        return say("rebuilt_no_weights"), gr.Gallery(None, visible=False)
+        return translate("rebuilt_no_weights"), gr.Gallery(None, visible=False)
     if result.model == MEMORY:
-        return say("rebuilt_memory"), gr.Gallery(None, visible=False)
+        return translate("rebuilt_memory"), gr.Gallery(None, visible=False)
     if not known.examples:
-        return say("rebuilt_no_photos", category=result.category), gr.Gallery(None, visible=False)
+        return translate("rebuilt_no_photos", category=result.category), gr.Gallery(None, visible=False)
     try:
         inspect = catalogue.inspector(result.model, result.category)
     except WeightsError as problem:
-        return retell(str(problem)), gr.Gallery(None, visible=False)
+        return translate_message(str(problem)), gr.Gallery(None, visible=False)
     seen = inspect([example.path for example in known.examples])
     items = [
         (_pair(each.photo, each.reconstruction), _caption(example, each.score))
         for example, each in zip(known.examples, seen, strict=True)
         if each.reconstruction is not None  # a memory rebuilds nothing
     ]
-    return say("rebuilt"), gr.Gallery(items, visible=True)
+    return translate("rebuilt"), gr.Gallery(items, visible=True)
 
 
 def _caption(example: Example, score: float) -> str:
@@ -176,19 +176,19 @@ def steel_section(result: Result) -> str:
     test, training = result.test, result.training
     cards = [
         _figure(
-            say("confusion"),
+            translate("confusion"),
             lambda: figures.confusion_figure(test["confusion"], list(test["per_class"])),
-            say("confusion_label"),
-            say("confusion_why"),
+            translate("confusion_label"),
+            translate("confusion_why"),
             "confusion" in test,
         ),
         _figure(
-            say("training", epochs=training.epochs_run),
+            translate("training", epochs=training.epochs_run),
             lambda: figures.training_figure(
                 training.loss_curve, training.held_out_curve, training.best_epoch
             ),
-            say("training_steel_label"),
-            say(
+            translate("training_steel_label"),
+            translate(
                 "training_steel",
                 fit=training.images_fit,
                 rate=f"{training.learning_rate:g}",
@@ -197,7 +197,7 @@ def steel_section(result: Result) -> str:
         ),
     ]
     tables = (
-        f"<figure><h3>{say('by_class')}</h3>{results_words.steel_table(result)}"
+        f"<figure><h3>{translate('by_class')}</h3>{results_words.steel_table(result)}"
         f"{results_words.unknown_table(result)}</figure>"
     )
     return f'<div class="figures">{"".join(cards)}{tables}</div>'
@@ -209,9 +209,9 @@ def _figure(
     """A titled figure, or the word that there are no numbers to draw it from."""
     from defect.evaluation.plots import to_svg
 
-    drawn = f'<p class="absent">{say("not_measured")}</p>'
+    drawn = f'<p class="absent">{translate("not_measured")}</p>'
     if measured:
-        drawn = retell_figure(to_svg(draw(), alternative))
+        drawn = translate_figure(to_svg(draw(), alternative))
     return (
         f"<figure><h3>{escape(title)}</h3>{drawn}<figcaption>{escape(caption)}</figcaption>"
         f"</figure>"

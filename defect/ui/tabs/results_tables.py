@@ -19,9 +19,9 @@ from defect.evaluation.scorecard import (
 )
 from defect.evaluation.scorecard.headers import number_in
 from defect.evaluation.thesis import THESIS_NEU_ACCURACY
-from defect.networks.autoencoders import DETECTORS, MEMORY, MODELS
+from defect.networks.autoencoders import AUTOENCODERS, DETECTORS, MEMORY
 from defect.ui.html_table import hint, number, table
-from defect.ui.i18n import listed, name_of, retell, say
+from defect.ui.i18n import listed, name_of, translate, translate_message
 
 _TELLING = 0.25
 """A brightness AUROC this far from 0.5 tells good from defective without any network."""
@@ -65,15 +65,15 @@ def scorecard(rows: Sequence[Row]) -> dict[str, Any]:
     auroc = heads.index("card_auroc")
     shown, styles = [], []
     for row in rows:
-        told = [_written(column.value(row), column.form, row) for column in SCORECARD]
+        described = [_written(column.value(row), column.form, row) for column in SCORECARD]
         mark = BEST if row.best else LOW if row.below_chance else ""
-        told[auroc] = f"{told[auroc]} {mark}".rstrip()
-        told[0] = f"{told[0]} {'' if row.complete else INCOMPLETE}".rstrip()
-        told[1] = f"{told[1]} {'' if row.bundled else UNBUNDLED}".rstrip()
-        shown.append(told)
+        described[auroc] = f"{described[auroc]} {mark}".rstrip()
+        described[0] = f"{described[0]} {'' if row.complete else INCOMPLETE}".rstrip()
+        described[1] = f"{described[1]} {'' if row.bundled else UNBUNDLED}".rstrip()
+        shown.append(described)
         styles.append([_STYLES.get(mark, "") if i == auroc else "" for i in range(len(heads))])
     return {
-        "headers": [say(head) for head in heads],
+        "headers": [translate(head) for head in heads],
         "data": [[column.value(row) for column in SCORECARD] for row in rows],
         "metadata": {"display_value": shown, "styling": styles},
     }
@@ -81,39 +81,39 @@ def scorecard(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _written(value: Any, form: str, row: Row) -> str:
     if value is None:
-        return say("absent")
+        return translate("absent")
     if form.startswith("% of "):
         count = getattr(row, form.removeprefix("% of "))
-        return say("share_of", share=_percent(value), count=count)
+        return translate("share_of", share=_percent(value), count=count)
     return format(value, form)
 
 
 def reading(rows: Sequence[Row]) -> str:
     """How to read the scorecard, its traps and what is incomplete, as Markdown."""
-    signs = [say("sign_best", sign=BEST)]
+    signs = [translate("sign_best", sign=BEST)]
     if any(row.below_chance for row in rows):
-        signs.append(say("sign_low", sign=LOW))
+        signs.append(translate("sign_low", sign=LOW))
     if any(not row.complete for row in rows):
-        signs.append(say("sign_incomplete", sign=INCOMPLETE))
+        signs.append(translate("sign_incomplete", sign=INCOMPLETE))
     if any(not row.bundled for row in rows):
-        signs.append(say("sign_unbundled", sign=UNBUNDLED))
-    lines = [" · ".join(signs), say("reading")]
+        signs.append(translate("sign_unbundled", sign=UNBUNDLED))
+    lines = [" · ".join(signs), translate("reading")]
     bright = {
         row.category: max(row.brightness_auroc, 1 - row.brightness_auroc)
         for row in rows
         if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _TELLING
     }
     if bright:
-        told = [say("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()]
-        lines.append(say("reading_bright", figures=listed(told, "and")))
+        described = [translate("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()]
+        lines.append(translate("reading_bright", figures=listed(described, "and")))
     every = [row.all_defective_f1 for row in rows if row.all_defective_f1 is not None]
     if every:
         low, high = f"{min(every):.2f}", f"{max(every):.2f}"
-        span = low if low == high else say("span", low=low, high=high)
-        lines.append(say("reading_all", span=span))
+        span = low if low == high else translate("span", low=low, high=high)
+        lines.append(translate("reading_all", span=span))
     notes = {row.category: row.note for row in rows if row.note}
     lines += [
-        say("note_of", sign=INCOMPLETE, category=name, note=retell(note))
+        translate("note_of", sign=INCOMPLETE, category=name, note=translate_message(note))
         for name, note in notes.items()
     ]
     return "\n\n".join(lines)
@@ -122,13 +122,13 @@ def reading(rows: Sequence[Row]) -> str:
 def means_table(means: Sequence[Mean]) -> str:
     """Means over the categories with masks, a row a model."""
     if not means:
-        return hint(say("means_none"))
+        return hint(translate("means_none"))
     return table(
         ["", *_said("means_categories", "card_auroc", "card_thesis", "card_pixel")],
         [
             [
-                mean.who.upper() if mean.who in DETECTORS else say("means_best"),
-                say("of_all", count=mean.categories, total=len(MASKED)),
+                mean.who.upper() if mean.who in DETECTORS else translate("means_best"),
+                translate("of_all", count=mean.categories, total=len(MASKED)),
                 *(
                     number(value)
                     for value in (mean.image_auroc, mean.thesis_image_auroc, mean.pixel_auroc)
@@ -145,14 +145,14 @@ def kinds_table(result: Result) -> str:
     image = result.test.get("image", {})
     found, ranked = image.get("per_kind", {}), image.get("per_kind_auroc", {})
     if not found:
-        return hint(say("kinds_none"))
+        return hint(translate("kinds_none"))
     count = Counter(result.test.get("scores", {}).get("kind", []))
     return table(
         _said("kinds_defect", "photos", "card_found", "card_auroc"),
         [
             [
                 escape(name_of(kind).replace("_", " ")),
-                str(count[kind]) if count[kind] else say("absent"),
+                str(count[kind]) if count[kind] else translate("absent"),
                 _percent(share),
                 number(ranked.get(kind)),
             ]
@@ -166,7 +166,7 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     by = {(r.category, r.model): r.transfer.get(TRANSFER) for r in results if r.model in DETECTORS}
     measured = {key: figures for key, figures in by.items() if figures}
     if not measured:
-        return hint(say("transfer_none"))
+        return hint(translate("transfer_none"))
     models = [model for model in DETECTORS if any(key[1] == model for key in measured)]
     # A memory rebuilds nothing, so it has no thesis score.
     scorings = {m: ("image",) if m == MEMORY else ("image", "thesis_image") for m in models}
@@ -177,12 +177,12 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
         + [_with_interval(measured.get((name, m)), scoring) for m, scoring in columns]
         for name in dict.fromkeys(key[0] for key in measured)
     ]
-    foot = [say("mean")] + [
+    foot = [translate("mean")] + [
         number(getattr(of[m], f"{scoring}_auroc") if m in of else None) for m, scoring in columns
     ]
     calibrated, thesis = _said("transfer_calibrated", "card_thesis")
     return table(
-        [say("transfer_trained"), *(calibrated if s == "image" else thesis for _, s in columns)],
+        [translate("transfer_trained"), *(calibrated if s == "image" else thesis for _, s in columns)],
         [*lines, foot],
         groups=[(model.upper(), len(scorings[model])) for model in models],
         strong_last=True,
@@ -196,11 +196,11 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
     ]
     models = [
         model
-        for model in MODELS
+        for model in AUTOENCODERS
         if any(row.model == model and _published(row, pixel) is not None for row in shared)
     ]
     if not models:
-        return hint(say("thesis_none"))
+        return hint(translate("thesis_none"))
     by = {(row.category, row.model): row for row in shared}
     lines = []
     for name in dict.fromkeys(row.category for row in shared):
@@ -208,7 +208,7 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
         for model in models:
             row = by.get((name, model))
             if row is None:
-                line += [say("absent")] * 3
+                line += [translate("absent")] * 3
                 continue
             ours = row.pixel_auroc if pixel else row.image_auroc
             same = row.thesis_pixel_auroc if pixel else row.thesis_image_auroc
@@ -223,36 +223,36 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
 
 def ranking(correlations: Sequence[RankCorrelation]) -> str:
     """Whether the same categories are hard for the thesis and here, by its own score."""
-    told = [
-        say("ranking_one", model=c.model.upper(), value=f"{c.value:.2f}", count=c.categories)
+    described = [
+        translate("ranking_one", model=c.model.upper(), value=f"{c.value:.2f}", count=c.categories)
         for c in correlations
         if c.value is not None
     ]
-    if not told:
+    if not described:
         return ""
-    return say("ranking", figures=listed(told, "and"))
+    return translate("ranking", figures=listed(described, "and"))
 
 
 def steel_summary(result: Result) -> str:
     """How many held-out steel photos are named right, as Markdown."""
     accuracy = number_in(result.test, "accuracy")
     if accuracy is None:
-        return say("not_measured")
-    text = say(
+        return translate("not_measured")
+    text = translate(
         "steel_named",
         share=_percent(accuracy, 2),
         count=result.test["count"],
         thesis=_percent(THESIS_NEU_ACCURACY, 1),
         f1=f"{result.test['macro_f1']:.4f}",
     )
-    return f"{text} {retell(result.note)}".strip()
+    return f"{text} {translate_message(result.note)}".strip()
 
 
 def steel_table(result: Result) -> str:
     """Precision, recall and F1 a class."""
     classes = result.test.get("per_class")
     if not classes:
-        return hint(say("not_measured"))
+        return hint(translate("not_measured"))
     return table(
         _said("head_class", "photos", "steel_precision", "steel_recall", "card_f1"),
         [
@@ -267,19 +267,19 @@ def unknown_table(result: Result) -> str:
     """How many photos are refused as none of the classes: of the classes, and of other things."""
     noted = result.test.get("unknown")
     if not isinstance(noted, Mapping) or not noted:
-        return hint(say("refused_none"))
-    neu = say("refused_neu")
+        return hint(translate("refused_none"))
+    neu = translate("refused_neu")
     lines = [[neu, str(noted["neu_photos"]), _percent(noted["neu_refused"], 1)]]
     lines += [[escape(name), "", _percent(share, 1)] for name, share in noted["others"].items()]
     if noted["others_refused"] is not None:
-        others = say("refused_others")
+        others = translate("refused_others")
         every = [others, str(noted["other_photos"]), _percent(noted["others_refused"], 1)]
         lines.insert(1, every)
     return table(_said("refused_head", "photos", "refused"), lines)
 
 
 def _said(*keys: str) -> list[str]:
-    return [say(key) for key in keys]
+    return [translate(key) for key in keys]
 
 
 def _published(row: Row, pixel: bool) -> float | None:

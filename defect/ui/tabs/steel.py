@@ -10,15 +10,15 @@ from defect.detectors import catalogue
 from defect.imaging.overlay import draw_cam
 from defect.imaging.photo import ImageError
 from defect.ui import cards as words
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import label, retell, say
+from defect.ui.greeting import Localised
+from defect.ui.i18n import label, translate, translate_message
 from defect.ui.tabs.picker import example_gallery, gallery_items
 from defect.ui.tabs.steel_batch import steel_batch
 from defect.ui.uploads import photo_input
 from defect.weights.files import WeightsError
 
 
-def steel_tab() -> Spoken:
+def steel_tab() -> Localised:
     """Builds the tab inside the caller's `gr.Tab`."""
     examples = catalogue.steel_examples()
     with gr.Row():
@@ -42,7 +42,7 @@ def steel_tab() -> Spoken:
                 height=340,
                 elem_id="steel-cam",
                 buttons=["download", "fullscreen"],
-                alt_text=say("steel_cam_alt"),
+                alt_text=translate("steel_cam_alt"),
             )
             with gr.Accordion(label("origin"), open=False):
                 origin = gr.Markdown(_origin())
@@ -76,25 +76,25 @@ def steel_tab() -> Spoken:
     return {
         card: _waiting,
         gallery: lambda: gallery_items(examples),
-        cam: lambda: gr.Image(alt_text=say("steel_cam_alt")),
+        cam: lambda: gr.Image(alt_text=translate("steel_cam_alt")),
         origin: _origin,
         **steel_batch(),
     }
 
 
 def _waiting() -> str:
-    return words.waiting(say("steel_prompt"))
+    return words.waiting(translate("steel_prompt"))
 
 
 def _origin() -> str:
     try:
         metadata, source = catalogue.header("cnn", "neu")
     except WeightsError as problem:
-        return retell(str(problem))
+        return translate_message(str(problem))
     text = words.origin(metadata, source)
     test = metadata.test
     if "accuracy" in test:
-        text += "\n\n" + say(
+        text += "\n\n" + translate(
             "steel_figures",
             count=test["count"],
             accuracy=f"{100 * test['accuracy']:.2f}",

@@ -12,8 +12,8 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors import catalogue
-from defect.detectors.stream import Unread, look_through
-from defect.imaging.archives import photos_of
+from defect.detectors.stream import Unreadable, inspect_stream
+from defect.imaging.archives import find_photos
 from defect.imaging.overlay import draw_cam
 from defect.imaging.photo import thumbnail
 from defect.reports.rows import NOT_READ, to_csv
@@ -27,8 +27,8 @@ from defect.reports.steel_rows import (
 from defect.reports.writer import About, Entry, ReportWriter
 from defect.ui.batches import MAX_FILES, TILE_SIDE
 from defect.ui.downloads import download_path, write_download, write_jpeg
-from defect.ui.greeting import Spoken
-from defect.ui.i18n import label, name_of, retell, say
+from defect.ui.greeting import Localised
+from defect.ui.i18n import label, name_of, translate, translate_message
 from defect.ui.tabs.batch import batch_card, many_files, progress_card, unread_words
 from defect.ui.uploads import uploaded
 from defect.weights.files import WeightsError
@@ -45,7 +45,7 @@ _TABLE = {
 _TOLD_EVERY = 0.3
 
 
-def steel_batch() -> Spoken:
+def steel_batch() -> Localised:
     """Builds the part inside the caller's tab."""
     with gr.Accordion(label("many_photos"), open=False, elem_id="steel-batch"):
         with gr.Row():
@@ -91,7 +91,7 @@ def steel_batch() -> Spoken:
         show_progress="hidden",
     )
     stop.click(
-        lambda: batch_card(say("steel_stopped")),
+        lambda: batch_card(translate("steel_stopped")),
         None,
         summary,
         cancels=[running],
@@ -105,7 +105,7 @@ def classify_all(paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
     """What the button runs: progress, then everything there is to show."""
     unchanged = (gr.skip(),) * 4
     try:
-        photos, _ = photos_of([Path(uploaded(path)) for path in paths or []])
+        photos, _ = find_photos([Path(uploaded(path)) for path in paths or []])
         if not photos:
             raise ValueError("There are no photos yet. Add some and try again.")
         if len(photos) > MAX_FILES:
@@ -115,11 +115,11 @@ def classify_all(paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
         target = download_path("steel.zip")
         rows: list[SteelRow] = []
         tiles: list[tuple[float, str, str]] = []
-        told = time.monotonic()
+        described = time.monotonic()
         about = About("cnn", "neu", None, classify.source, STEEL_COLUMNS)
         with ReportWriter(target, about) as writer:
-            for given, result in look_through(classify, photos):
-                if isinstance(result, Unread):
+            for given, result in inspect_stream(classify, photos):
+                if isinstance(result, Unreadable):
                     entry = Entry(steel_row_of_error(given.name, result.error), given.name)
                 else:
                     entry = steel_entry_of(result)
@@ -130,11 +130,11 @@ def classify_all(paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
                     )
                     tiles.append((entry.row.margin, write_jpeg("grad-cam", drawn), caption))
                 rows.append(writer.add(entry))
-                if time.monotonic() - told > _TOLD_EVERY:
+                if time.monotonic() - described > _TOLD_EVERY:
                     yield progress_card(len(rows), len(photos), "progress_classifying"), *unchanged
-                    told = time.monotonic()
+                    described = time.monotonic()
     except (WeightsError, ValueError) as error:
-        text = say("steel_not_classified", why=escape(retell(str(error))))
+        text = translate("steel_not_classified", why=escape(translate_message(str(error))))
         yield batch_card(text, "problem"), None, _table([]), *_downloads(None, None)
         return
     # What could not be read first, then what the network was least sure of.
@@ -148,13 +148,13 @@ def classify_all(paths: list[str] | None) -> Iterator[tuple[Any, ...]]:
 
 
 def _prompt() -> str:
-    return batch_card(say("steel_many_prompt"))
+    return batch_card(translate("steel_many_prompt"))
 
 
 def _class(verdict: str) -> str:
     """A class, `unknown` or `not read`, as words."""
     words = {UNKNOWN: "row_unknown", NOT_READ: "row_not_read"}
-    return say(words[verdict]) if verdict in words else name_of(verdict)
+    return translate(words[verdict]) if verdict in words else name_of(verdict)
 
 
 def _table(rows: list[SteelRow]) -> dict[str, Any]:
@@ -162,13 +162,13 @@ def _table(rows: list[SteelRow]) -> dict[str, Any]:
     shown: dict[str, Callable[[Any], Any]] = {
         "verdict": _class,
         "second": name_of,
-        "note": retell,
+        "note": translate_message,
     }
     lines = [
         [shown.get(name, lambda value: value)(getattr(row, name)) for name in _TABLE]
         for row in rows
     ]
-    return {"headers": [say(head) for head in _TABLE.values()], "data": lines}
+    return {"headers": [translate(head) for head in _TABLE.values()], "data": lines}
 
 
 def _downloads(csv: str | None, report: str | None) -> tuple[gr.DownloadButton, gr.DownloadButton]:
@@ -182,7 +182,7 @@ def _summary(rows: list[SteelRow]) -> str:
     counts = Counter(row.verdict for row in rows)
     unread = counts.pop(NOT_READ, 0)
     words = [
-        say("steel_count", count=count, name=escape(_class(name)))
+        translate("steel_count", count=count, name=escape(_class(name)))
         for name, count in counts.most_common()
     ]
     words += unread_words(unread)

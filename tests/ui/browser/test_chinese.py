@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.browser.steps import look_at, move_slider, open_tab
 from tests.conftest import EXAMPLES
+from tests.ui.browser.steps import look_at, move_slider, open_tab
 
 pytestmark = pytest.mark.browser
 SENTENCE = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,:]+[A-Za-z][A-Za-z'’-]*){2,}")

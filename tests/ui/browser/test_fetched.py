@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from defect.weights import files as weights
-from tests.ui.browser.steps import look_at, pick_example
 from tests.conftest import ROOT, running_app
 from tests.hub_server import REPO, REVISION, HubServer
+from tests.ui.browser.steps import look_at, pick_example
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HERE, THERE = "cae/rendered_cap.safetensors", "dae/rendered_cap.safetensors"

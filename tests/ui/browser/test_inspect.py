@@ -12,11 +12,10 @@ from playwright.sync_api import Page, expect
 from defect import load
 from defect.detectors import catalogue
 from defect.detectors.thresholds import cost
-from defect.inspection_regions import regions
-from defect.inspection_verdict import multiple, percent, sentence
+from defect.inspection import multiple, percent, regions, sentence
 from defect.ui.cards import threshold_cost
-from tests.ui.browser.steps import look_at, move_slider, no_request, pick_example
 from tests.conftest import EXAMPLES
+from tests.ui.browser.steps import look_at, move_slider, no_request, pick_example
 
 pytestmark = pytest.mark.browser
 CAP = EXAMPLES / "rendered_cap"

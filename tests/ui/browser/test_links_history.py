@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui.browser.steps import look_at, move_slider
 from tests.conftest import EXAMPLES
+from tests.ui.browser.steps import look_at, move_slider
 
 pytestmark = pytest.mark.browser
 HISTORY = "localStorage.getItem('defect.history.1')"

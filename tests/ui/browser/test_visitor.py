@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser.steps import move_slider, open_tab, pick_example
 from tests.conftest import EXAMPLES
+from tests.ui.browser.steps import move_slider, open_tab, pick_example
 
 pytestmark = pytest.mark.browser
 

@@ -21,12 +21,13 @@ from torch import Tensor, nn
 
 from defect.detectors import memory as normal
 from defect.detectors.memory import DIRECTIONS, MOST_SCORES, Memory
-from defect.detectors.scoring import normal_limit, scores, to_tensor
-from defect.training.corruption import paste_defects
-from defect.training.positional_gaussian import Places
+from defect.detectors.scoring import scores, to_tensor
+from defect.detectors.thresholds import normal_limit
+from defect.training.corruption import paste_anomalies
+from defect.training.positional_gaussian import PositionalGaussian
 from defect.weights.quantisation import as_stored
 
-MOST_PHOTOS = MOST_SCORES
+MAX_PHOTOS = MOST_SCORES
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Tried as the place view's part of the map."""
 PLACE_FIRST = 0.02
@@ -49,7 +50,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class Taught:
+class FittedMemory:
     """A memory and what was noticed while it was taught."""
 
     memory: Memory
@@ -61,14 +62,14 @@ class Taught:
 
 
 @torch.inference_mode()
-def teach(
+def fit_memory(
     extractor: nn.Module,
     images: np.ndarray,
     extractor_sha: str,
     *,
     seed: int = 0,
-    tell: Callable[[int, int], None] = lambda done, total: None,
-) -> Taught:
+    report_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FittedMemory:
     """Learns what is normal from good photos of one product.
 
     Args:
@@ -81,8 +82,8 @@ def teach(
     Raises:
         ValueError: no photo or too many.
     """
-    if not 1 <= len(images) <= MOST_PHOTOS:
-        raise ValueError(f"{len(images)} photos; a memory is taught from 1 to {MOST_PHOTOS}.")
+    if not 1 <= len(images) <= MAX_PHOTOS:
+        raise ValueError(f"{len(images)} photos; a memory is taught from 1 to {MAX_PHOTOS}.")
     started = time.perf_counter()
     n = len(images)
     draw = torch.Generator().manual_seed(seed)
@@ -90,21 +91,21 @@ def teach(
     copies = min(_MOST_COPIES, math.ceil(_COPIES_UP_TO / n))
     copied = np.repeat(_spread(n, _COPIES_UP_TO), copies)
     planted = np.resize(_spread(n, _MOST_PLANTED), max(_LEAST_PLANTED, min(n, _MOST_PLANTED)))
-    look = _Looker(extractor, light, n + len(copied) + len(planted), tell)
+    look = _FeatureReader(extractor, light, n + len(copied) + len(planted), report_progress)
 
     centre, projection = _projection(look, images[_spread(n, _SAMPLE)])
     own = look.all(images, centre, projection)
     jittered = look.all(images[copied], centre, projection, lambda x: _jitter(x, draw))
-    spoiled = look.all(images[planted], centre, projection, lambda x: _plant(x, draw))
+    corrupted = look.all(images[planted], centre, projection, lambda x: _plant(x, draw))
 
-    place = Places(own, jittered, copied)
+    place = PositionalGaussian(own, jittered, copied)
     bank, owners = _patches(own, jittered, copied, draw)
     bank = as_stored({"": bank})[""]
 
     judged: list[tuple[Tensor, np.ndarray]] = [(own, np.arange(n))] if n > 1 else []
     if n < _FEW:
         judged.append((jittered, copied))
-    judged.append((spoiled, planted))
+    judged.append((corrupted, planted))
     placed = place.distances(judged)
     banked = [_bank(bank, owners, items, owner) for items, owner in judged]
     good = torch.cat(placed[:-1]), torch.cat(banked[:-1])
@@ -132,18 +133,18 @@ def teach(
         photos=n,
         extractor=extractor_sha,
     )
-    return Taught(
+    return FittedMemory(
         memory, relative[:n] if n > 1 else np.zeros(1), time.perf_counter() - started, look.seen / n
     )
 
 
-class _Looker:
+class _FeatureReader:
     """Photos → projected features, counting what the extractor looked at."""
 
     def __init__(
-        self, extractor: nn.Module, light: float, total: int, tell: Callable[[int, int], None]
+        self, extractor: nn.Module, light: float, total: int, report_progress: Callable[[int, int], None]
     ) -> None:
-        self.extractor, self.light, self.total, self.tell = extractor, light, total, tell
+        self.extractor, self.light, self.total, self.report_progress = extractor, light, total, report_progress
         self.seen = 0
 
     def features(
@@ -151,9 +152,9 @@ class _Looker:
     ) -> Iterator[Tensor]:
         for start in range(0, len(images), _BATCH):
             pixels = change(to_tensor(images[start : start + _BATCH]))
-            yield normal.describe(self.extractor, normal.relight(pixels, self.light)[0])
+            yield normal.extract_features(self.extractor, normal.normalise_brightness(pixels, self.light)[0])
             self.seen += len(pixels)
-            self.tell(min(self.seen, self.total), self.total)
+            self.report_progress(min(self.seen, self.total), self.total)
 
     def all(
         self,
@@ -172,7 +173,7 @@ def _spread(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def _projection(look: _Looker, images: np.ndarray) -> tuple[Tensor, Tensor]:
+def _projection(look: _FeatureReader, images: np.ndarray) -> tuple[Tensor, Tensor]:
     """(centre, C×64): the directions in which the features vary most, brought to one size."""
     # Every other place is enough, and keeps 32 photos at 50 MB.
     sample = torch.cat([f[:, ::2] for f in look.features(images)]).flatten(0, 1)
@@ -206,7 +207,7 @@ def _jitter(pixels: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def _plant(pixels: Tensor, draw: torch.Generator) -> Tensor:
-    return paste_defects(pixels, draw)[0].clamp_(0, 1)
+    return paste_anomalies(pixels, draw)[0].clamp_(0, 1)
 
 
 def _patches(
