@@ -33,6 +33,6 @@ def tiny_extractor() -> Extractor:
 
 def write_extractor(folder: Path) -> None:
     """Saves the tiny extractor as the folder's own."""
-    training = Training(0, 0, 0, 0.0, 1, 0, "cpu", "float32", "none", 0, 0, 0.0)
+    training = Training(images_fit=0, seed=0, device="cpu", precision="float32", seconds=0.0)
     metadata = Metadata("extractor", "shared", "none", "none", training)
     save(folder, tiny_extractor().state_dict(), {}, metadata)

@@ -44,18 +44,19 @@ class NotAvailable(WeightsError):
 class Training:
     """How a network was trained, as run."""
 
-    epochs_planned: int
-    epochs_run: int
-    best_epoch: int
-    learning_rate: float
-    batch_size: int
+    images_fit: int
     seed: int
     device: str
     precision: str
-    corruption: str
-    images_fit: int
-    images_held_out: int
     seconds: float
+    images_held_out: int | None = None
+    epochs_planned: int | None = None
+    """None, as the fields below, where a detector is taught in one pass."""
+    epochs_run: int | None = None
+    best_epoch: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    corruption: str = ""
     loss_curve: list[float] = field(default_factory=list)
     held_out_curve: list[float] = field(default_factory=list)
     start: str = ""
@@ -79,8 +80,18 @@ class Metadata:
     """What a reader of the numbers must know, such as an incomplete test set."""
     transfer: dict[str, Any] = field(default_factory=dict)
     """Metrics on data sets of other products, by their names, such as `kolektor_sdd`."""
-    image_side: int = 256
     schema_version: int = SCHEMA_VERSION
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Metadata:
+        """The header's JSON as `Metadata`.
+
+        Raises:
+            KeyError, TypeError: a field is missing or unknown.
+        """
+        # Written by older versions, read by nothing.
+        fields = {key: value for key, value in document.items() if key != "image_side"}
+        return cls(**{**fields, "training": Training(**fields["training"])})
 
 
 @dataclass(frozen=True)
@@ -292,8 +303,7 @@ def _metadata_from_header(data: bytes, file: str) -> Metadata:
         header = json.loads(data[8 : 8 + length])
         document = json.loads(header["__metadata__"][_HEADER_KEY])
         _check_version(document["schema_version"], f"weights/{file}")
-        training = Training(**document.pop("training"))
-        return Metadata(training=training, **document)
+        return Metadata.from_document(document)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, WeightsError):
             raise
