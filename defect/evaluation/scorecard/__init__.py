@@ -1,6 +1,6 @@
-"""What all models reached, read from the weights' own headers: rows, means, CSV, JSON, Markdown.
+"""The results of all models, read from the weights' own headers: rows, means, CSV, JSON, Markdown.
 
-A figure that is not in a header is None, "n/a" where people read it.
+A figure that is absent from a header is None, shown as "n/a".
 """
 
 from defect.evaluation.scorecard.averages import (

@@ -1,4 +1,4 @@
-"""The scorecard's rows, read from the weights' own headers; nothing is measured here."""
+"""The scorecard's rows, read from the weights' own headers; nothing is evaluated here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from defect.detectors.registry import DETECTORS
 from defect.evaluation.thesis import THESIS
-from defect.networks.autoencoders import DETECTORS
+from defect.inspection import Message
 from defect.weights.files import (
     SCHEMA_VERSION,
     WEIGHTS_FOLDER,
     Metadata,
-    Training,
     WeightsError,
     read_index,
     read_metadata,
@@ -27,10 +27,10 @@ _CHANCE = 0.5
 
 @dataclass(frozen=True)
 class Result(Metadata):
-    """A header, and whether its file lies in the weights folder."""
+    """A weights file's header, and whether the file is in the weights folder."""
 
     bundled: bool = True
-    """False: trained and measured, but too large to be bundled."""
+    """False: trained and evaluated, but too large to be bundled."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class Row:
     dataset: str
     bundled: bool
     complete: bool
-    """False where the copy of the category is not complete; `note` says what is missing."""
+    """False where the copy of the data set is incomplete; `note` says what is missing."""
     note: str
-    epochs_run: int
+    epochs_run: int | None
+    """None where a model is not trained by epochs."""
     normal: int | None
     """Good test photos."""
     defective: int | None
@@ -54,13 +55,13 @@ class Row:
     image_auroc_high: float | None
     average_precision: float | None
     precision: float | None
-    """Precision, recall, F1 and both rates are at the default, normal-only threshold."""
+    """Precision, recall, F1 and both rates are at the default threshold."""
     recall: float | None
     f1: float | None
     f1_max: float | None
-    """At the threshold that is best on the test labels: an upper bound."""
+    """At the best threshold for the test labels: an upper bound."""
     all_defective_f1: float | None
-    """What calling every photo defective reaches."""
+    """F1 of calling every photo defective."""
     false_alarm_rate: float | None
     detection_rate: float | None
     pixel_auroc: float | None
@@ -70,17 +71,17 @@ class Row:
     pixel_reason: str
     """Why there are no pixel figures; empty where there are."""
     thesis_image_auroc: float | None
-    """The thesis's scoring of the same network."""
+    """By the thesis's score of the same network."""
     thesis_pixel_auroc: float | None
     brightness_auroc: float | None
-    """What mean brightness alone scores."""
+    """Of mean brightness alone."""
     mean_image_auroc: float | None
-    """What the difference from the mean training photo scores."""
+    """Of the difference from the mean training photo."""
     kolektor_auroc: float | None
     """On KolektorSDD, unseen in training."""
     kolektor_thesis_auroc: float | None
     published_image_auroc: float | None
-    """What the thesis published for its own network."""
+    """Published in the thesis for its own network."""
     published_pixel_auroc: float | None
     best: bool = False
     """The highest image AUROC among the category's models."""
@@ -89,9 +90,9 @@ class Row:
 
 
 def read_results(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
-    """All headers of a weights folder, and of the files that are not bundled.
+    """All headers of a weights folder, including those of files that are not bundled.
 
-    Sorted by category, the rendered ones last, then by model.
+    Sorted by category, with the rendered ones last, then by model.
 
     Raises:
         WeightsError: the index, the list of unbundled files or a header is damaged.
@@ -100,11 +101,11 @@ def read_results(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
     found = [_result(read_metadata(folder / entry.file), True) for entry in entries]
     bundled = {(result.model, result.category) for result in found}
     found += [r for r in read_unbundled(folder) if (r.model, r.category) not in bundled]
-    return sorted(found, key=_place)
+    return sorted(found, key=_sort_key)
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
-    """The scorecard: a row a detector, in the given order."""
+    """The scorecard: one row per detector, in the order of `results`."""
     found = [
         row_of(result, bundled=result.bundled) for result in results if result.model in DETECTORS
     ]
@@ -128,15 +129,15 @@ def steel_of(results: Sequence[Result]) -> Result | None:
 
 
 def number_in(document: object, *path: str) -> float | None:
-    """The number at a place in nested JSON, None where there is none."""
+    """The number under `path` in nested JSON, or None."""
     for key in path:
         document = document.get(key) if isinstance(document, Mapping) else None
     numeric = isinstance(document, (int, float)) and not isinstance(document, bool)
     return document if numeric else None  # type: ignore[return-value]
 
 
-def _place(result: Metadata) -> tuple[bool, bool, str, int]:
-    """The classifier last, rendered categories before it, the models as they are listed."""
+def _sort_key(result: Metadata) -> tuple[bool, bool, str, int]:
+    """The classifier last, rendered categories before it, models in the registry's order."""
     detector = result.model in DETECTORS
     number = DETECTORS.index(result.model) if detector else 0
     return not detector, result.category.startswith("rendered_"), result.category, number
@@ -160,19 +161,19 @@ def read_unbundled(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
         document = json.loads(path.read_text("utf-8"))
         if document["schema_version"] != SCHEMA_VERSION:
             raise ValueError("another schema version")
-        return [
-            Result(**{**file, "training": Training(**file["training"]), "bundled": False})
-            for file in document["files"]
-        ]
+        return [_result(Metadata.from_document(file), bundled=False) for file in document["files"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(
-            f"weights/{UNBUNDLED_NAME} is damaged or of another version. Restore it from the "
-            f"repository."
+            Message(
+                "unbundled_list_damaged",
+                "weights/{name} is damaged or of another version. Restore it from the repository.",
+                name=UNBUNDLED_NAME,
+            )
         ) from error
 
 
 def row_of(result: Metadata, *, bundled: bool = True) -> Row:
-    """One header's row, not yet compared with the other models of its category."""
+    """The row of one header, not yet compared with the category's other models."""
 
     def figure(*path: str) -> Any:
         return number_in(result.test, *path)
