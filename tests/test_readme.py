@@ -9,7 +9,7 @@ import yaml
 from defect.evaluation import scorecard as results
 from defect.networks.autoencoders import AUTOENCODERS
 from defect.ui.tabs.api import examples
-from defect.weights.files import read_index
+from defect.weights.index import read_index
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

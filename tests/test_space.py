@@ -17,7 +17,7 @@ import yaml
 
 from defect.ui import zero_gpu
 from defect.weights import resolution as sources
-from defect.weights.files import WEIGHTS_FOLDER, read_index
+from defect.weights.index import WEIGHTS_FOLDER, read_index
 from tests.conftest import ROOT, free_port, wait_for
 
 FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])

@@ -1,7 +1,7 @@
-"""Whether a photo shows anything like what a classifier was taught, before its answer is believed.
+"""Whether a photo shows anything like what a classifier was trained on, before its answer counts.
 
 A softmax always answers, and is as sure of a bottle as of steel. Here the mean activation of each
-of the network's stages is compared with the Gaussians of what it was taught, one mean a kind and
+of the network's stages is compared with the Gaussians of the training photos, one mean a kind and
 one covariance for all (Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution
 Samples and Adversarial Attacks", NeurIPS 2018). Fitted on photos of the classes alone; no other
 photo decides anything.
@@ -19,7 +19,7 @@ from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
 
 from defect.detectors.thresholds import normal_limit
-from defect.networks.autoencoders import SteelCNN
+from defect.networks.steel_cnn import SteelCNN
 from defect.weights.quantisation import as_stored
 
 QUANTILE = 0.999
@@ -49,7 +49,9 @@ class OutOfDistribution:
 _NAMES = ("means", "spread", "whitening")
 
 
-def restore_out_of_distribution(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> OutOfDistribution | None:
+def restore_out_of_distribution(
+    tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]
+) -> OutOfDistribution | None:
     """What a weights file holds of it; None where it holds nothing.
 
     Raises:
@@ -84,7 +86,9 @@ def distances(ood_score: OutOfDistribution, activations: Tensor) -> Tensor:
     return white.square().mean(2).sqrt().amin(1) / ood_score.limit
 
 
-def fit_out_of_distribution(activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]) -> OutOfDistribution:
+def fit_out_of_distribution(
+    activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]
+) -> OutOfDistribution:
     """Fits the Gaussians and sets the limit.
 
     Args:

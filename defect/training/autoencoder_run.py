@@ -14,7 +14,9 @@ from defect.networks.autoencoders import AutoencoderName
 from defect.training import encoder
 from defect.training.autoencoder import Recipe, train_autoencoder
 from defect.training.calibration import fit_calibration
-from defect.weights.files import IndexEntry, Metadata, NotAvailable, read, relative_path, save
+from defect.weights.errors import NotAvailable
+from defect.weights.files import Metadata, read, save
+from defect.weights.index import IndexEntry, relative_path
 from defect.weights.quantisation import as_stored
 
 RUNS_FOLDER = Path("runs")

@@ -22,6 +22,7 @@ from defect.detectors.scoring import (
     Observation,
     restore_calibration,
 )
+from defect.detectors.thresholds import normal_limit
 from defect.networks.autoencoders import Autoencoder
 from defect.training.autoencoder import BRIGHTNESS_JITTER
 from defect.weights.quantisation import as_stored

@@ -36,7 +36,8 @@ from defect.training.autoencoder import (
     split,
 )
 from defect.training.corruption import add_gaussian_noise, paste_anomalies
-from defect.weights.files import IndexEntry, Metadata, Training, save
+from defect.weights.files import Metadata, Training, save
+from defect.weights.index import IndexEntry
 
 MODEL, NAME = "encoder", "shared"
 EPOCHS = 14

@@ -36,7 +36,8 @@ from defect.training.autoencoder import (
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
 from defect.training.corruption import paste_anomalies
 from defect.training.encoder import TEACHER_STAGES, load_teacher, vary
-from defect.weights.files import IndexEntry, Metadata, Training, save
+from defect.weights.files import Metadata, Training, save
+from defect.weights.index import IndexEntry
 from defect.weights.quantisation import as_stored
 
 RUNS_FOLDER = Path("runs")

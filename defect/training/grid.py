@@ -21,7 +21,8 @@ from defect.networks.autoencoders import MEMORY
 from defect.training import autoencoder_run as run
 from defect.training import memory as memories
 from defect.training.autoencoder import HELD_OUT_LEAST, Recipe, split
-from defect.weights.files import read_index, read_metadata, relative_path
+from defect.weights.files import read_metadata
+from defect.weights.index import read_index, relative_path
 
 
 @dataclass(frozen=True)

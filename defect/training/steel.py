@@ -23,10 +23,11 @@ from defect.datasets.samples import load_images
 from defect.detectors import out_of_distribution as ood_score
 from defect.detectors.scoring import to_tensor
 from defect.imaging.photo import network_input
-from defect.networks.autoencoders import SteelCNN
+from defect.networks.steel_cnn import SteelCNN
 from defect.training.autoencoder import learning_rate_at, pick_device, pick_precision
 from defect.training.checkpoint import Progress, load_checkpoint, save_checkpoint, snapshot
-from defect.weights.files import IndexEntry, Metadata, Training, read_index, save
+from defect.weights.files import Metadata, Training, save
+from defect.weights.index import IndexEntry, read_index
 from defect.weights.quantisation import as_stored
 
 RENDERED_A_CLASS = 40

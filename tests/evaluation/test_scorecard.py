@@ -20,7 +20,8 @@ from defect.evaluation.metrics import image_metrics, pixel_metrics, to_json
 from defect.evaluation.scorecard import Result, Row
 from defect.evaluation.thesis import THESIS
 from defect.weights import files as weights
-from defect.weights.files import Metadata, NotAvailable, Training, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Metadata, Training
 
 TRAINING = Training(40, 33, 23, 2e-3, 16, 0, "cpu", "float32", "none", 167, 42, 100.0)
 

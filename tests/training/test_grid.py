@@ -14,7 +14,8 @@ from defect.datasets.samples import DataError
 from defect.training import autoencoder_run as run
 from defect.training import grid
 from defect.training.autoencoder import Recipe
-from defect.weights.files import read_index, read_metadata
+from defect.weights.files import read_metadata
+from defect.weights.index import read_index
 from tests.conftest import TINY
 
 RECIPE = Recipe(epochs=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from defect.training.teaching import MAX_PHOTOS, Product, false_alarm_odds, load_taught_file, teach
 from PIL import Image
 
 from defect.__main__ import main
@@ -14,11 +15,10 @@ from defect.detectors.cache import held_bytes
 from defect.imaging.archives import PhotoFile
 from defect.training import teaching as product
 from defect.training.outliers import find_outliers
-from defect.training.teaching import MAX_PHOTOS, Product, false_alarm_odds, load_taught_file, teach
 from defect.ui.tabs import product_html as words
 from defect.ui.tabs.product import _LOOKS, inspect_many, inspect_taught
 from defect.ui.taught_detectors import PRODUCTS, SECONDS, Products
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 from tests.memory_photos import good_photos, write_extractor
 
 
@@ -63,7 +63,9 @@ def test_the_command_line_teaches_and_inspects(
     given = [path for path in paths if "part_9" not in path]
     assert main(["teach", *given, "--out", str(file), "--weights", str(folder)]) == 0
     described = capsys.readouterr().out
-    assert "from 9 photos; expect about 1 false alarm in" in described and "1 is a copy" in described
+    assert (
+        "from 9 photos; expect about 1 false alarm in" in described and "1 is a copy" in described
+    )
     inspect = ["inspect", "taught", str(file), "--weights", str(folder)]
     corrupted = next(path for path in paths if "part_9" in path)
     assert main([*inspect, paths[0]]) == 0
@@ -122,7 +124,13 @@ def test_other_kinds_of_odd() -> None:
 
 
 def test_the_promise_grows_with_the_photos() -> None:
-    assert false_alarm_odds(1) < false_alarm_odds(12) < false_alarm_odds(50) < false_alarm_odds(1000) <= 100
+    assert (
+        false_alarm_odds(1)
+        < false_alarm_odds(12)
+        < false_alarm_odds(50)
+        < false_alarm_odds(1000)
+        <= 100
+    )
 
 
 def test_a_detector_is_nobody_else_s_and_goes_in_time(taught: Product) -> None:

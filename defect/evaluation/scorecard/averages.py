@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from defect.detectors.registry import DETECTORS
 from defect.evaluation.scorecard.headers import TRANSFER, Result, Row, number_in
-from defect.networks.autoencoders import AUTOENCODERS, DETECTORS
+from defect.networks.autoencoders import AUTOENCODERS
 
 MASKED = ("bottle", "capsule", "grid", "metal_nut", "pill", "screw", "toothbrush")
 """The MVTec AD categories with masks here; means are taken over them."""

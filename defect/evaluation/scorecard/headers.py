@@ -8,17 +8,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from defect.detectors.registry import DETECTORS
 from defect.evaluation.thesis import THESIS
-from defect.networks.autoencoders import DETECTORS
-from defect.weights.files import (
-    SCHEMA_VERSION,
-    WEIGHTS_FOLDER,
-    Metadata,
-    Training,
-    WeightsError,
-    read_index,
-    read_metadata,
-)
+from defect.weights.errors import WeightsError
+from defect.weights.files import Metadata, Training, read_metadata
+from defect.weights.index import SCHEMA_VERSION, WEIGHTS_FOLDER, read_index
 
 UNBUNDLED_NAME = "unbundled.json"
 TRANSFER = "kolektor_sdd"

@@ -8,15 +8,9 @@ import shutil
 from pathlib import Path
 
 from defect.evaluation.scorecard.headers import UNBUNDLED_NAME, read_results
-from defect.weights.files import (
-    SCHEMA_VERSION,
-    Metadata,
-    NotAvailable,
-    read_index,
-    read_metadata,
-    relative_path,
-    write_index,
-)
+from defect.weights.errors import NotAvailable
+from defect.weights.files import Metadata, read_metadata
+from defect.weights.index import SCHEMA_VERSION, read_index, relative_path, write_index
 
 UNBUNDLED_FOLDER = Path("runs/unbundled")
 """Where the files themselves go, with an index of their own, until they are published."""
