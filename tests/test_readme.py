@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+import defect
 from defect.cli import main
 from defect.evaluation import scorecard
 from defect.ui.tabs.api import examples
@@ -29,6 +31,15 @@ def text_of(page: Path) -> str:
 
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = defect.__version__
+    assert f'\nversion = "{version}"\n' in text_of(ROOT / "pyproject.toml")
+    assert f"\n## {version} " in text_of(ROOT / "CHANGELOG.md")
+    citation = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
+    assert (citation["version"], citation["cff-version"]) == (version, "1.2.0")
+    assert citation["references"][0]["title"] == "Industrial Defect Detection Using Deep Learning"
 
 
 def test_ci_runs_the_readme_s_test_command() -> None:
