@@ -17,7 +17,7 @@ from defect.ui import (
 )
 from defect.ui.runtime import configure_heap, configure_threads
 from defect.ui.server import launch_options, queued
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 
 def main() -> None:

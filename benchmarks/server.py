@@ -19,8 +19,8 @@ import httpx
 
 from benchmarks.inspection import encoded
 from benchmarks.table import Line
-from defect.networks.autoencoders import DETECTORS
-from defect.weights.files import read_index
+from defect.detectors.registry import DETECTORS
+from defect.weights.index import read_index
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = 8

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from defect.training.teach import Taught, teach
 from scipy.stats import rankdata
 from torch import nn
 
@@ -26,8 +27,7 @@ from defect.detectors.scoring import scores, to_tensor
 from defect.evaluation.scorecard.averages import MASKED
 from defect.networks.autoencoders import build_autoencoder
 from defect.training.outliers import find_outliers
-from defect.training.teach import Taught, teach
-from defect.weights.files import WEIGHTS_FOLDER
+from defect.weights.index import WEIGHTS_FOLDER
 
 BATCH = 16
 STEP = 4

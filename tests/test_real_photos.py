@@ -14,7 +14,8 @@ from defect.evaluation.metrics import image_metrics, pixel_metrics
 from defect.imaging.overlay import SCALE_START
 from defect.networks.autoencoders import AUTOENCODERS
 from defect.training.autoencoder import split
-from defect.weights.files import WEIGHTS_FOLDER, read_index, read_metadata
+from defect.weights.files import read_metadata
+from defect.weights.index import WEIGHTS_FOLDER, read_index
 
 pytestmark = pytest.mark.slow
 REAL = [

@@ -1,25 +1,28 @@
-"""`train`, `evaluate` and `transfer`: argument parsing and printing."""
+"""`train`, `evaluate`, `transfer` and `synthesize`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from defect.cli.options import add_weights, path
 from defect.datasets.samples import DataError
-from defect.weights.files import WEIGHTS_FOLDER, read_index
+from defect.inspection import Message
+from defect.weights.index import read_index
 
 if TYPE_CHECKING:
-    from defect.cli.commands import Commands
-    from defect.training.autoencoder import Recipe
+    from defect.cli.options import Commands
+    from defect.training.loop import Recipe
 
 AUTOENCODERS = ["cae", "vae", "dae"]
 DETECTORS = [*AUTOENCODERS, "memory"]
 
 
-def add_training(commands: Commands) -> None:
-    """Adds `train`, `evaluate` and `transfer`."""
+def add_commands(commands: Commands) -> None:
+    """Adds `train`, `evaluate`, `transfer` and `synthesize`."""
     train = commands.add_parser("train", help="train a model, calibrate it and save its weights")
     train.add_argument(
         "model",
@@ -41,7 +44,7 @@ def add_training(commands: Commands) -> None:
     )
     train.add_argument(
         "--teacher",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="with encoder and extractor: SqueezeNet 1.1's ImageNet weights as safetensors",
     )
@@ -66,7 +69,7 @@ def add_training(commands: Commands) -> None:
     )
     evaluate.add_argument(
         "--others",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="with cnn: categories in MVTec AD layout whose test photos show none of its classes",
     )
@@ -84,12 +87,12 @@ def add_training(commands: Commands) -> None:
     add_weights(transfer)
     transfer.set_defaults(run=_transfer)
 
-
-def add_weights(parser: argparse.ArgumentParser) -> None:
-    """Adds `--weights`."""
-    parser.add_argument(
-        "--weights", type=Path, default=WEIGHTS_FOLDER, metavar="DIR", help="default: weights/"
-    )
+    synthesize = commands.add_parser("synthesize", help="render the project's own data sets")
+    synthesize.add_argument("folder", type=path)
+    synthesize.add_argument("categories", nargs="*", metavar="CATEGORY", help="default: all four")
+    synthesize.add_argument("--seed", type=int, default=0, help="default: 0")
+    synthesize.add_argument("--examples", action="store_true", help="the app's examples instead")
+    synthesize.set_defaults(run=_synthesize)
 
 
 def _positive(text: str) -> int:
@@ -102,8 +105,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     default = os.environ.get("DEFECT_DATA")
     parser.add_argument(
         "--data",
-        type=Path,
-        default=Path(default) if default else None,
+        type=path,
+        default=path(default) if default else None,
         metavar="DIR",
         help="folder of categories in MVTec AD layout, or of NEU classes (default: $DEFECT_DATA)",
     )
@@ -111,71 +114,99 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _data(options: argparse.Namespace) -> Path:
     if options.data is None:
-        raise DataError("Where is the data? Give --data DIR or set DEFECT_DATA.")
+        raise DataError(
+            Message(
+                "where_data_give_data", "Where is the data? Give --data DIR or set DEFECT_DATA."
+            )
+        )
     if not options.data.is_dir():
-        raise DataError(f'There is no folder "{options.data}". Check --data.')
+        raise DataError(
+            Message(
+                "folder_check_data", 'There is no folder "{data}". Check --data.', data=options.data
+            )
+        )
     folder: Path = options.data
     return folder
 
 
 def _train(options: argparse.Namespace) -> int:
-    from defect.training import (
-        autoencoder_run as run,
-    )
-    from defect.training import (
-        encoder,
-        extractor,
-        steel,
-    )
-    from defect.training import (
-        memory as memories,
-    )
-    from defect.training.autoencoder import Recipe
+    from defect.training import autoencoder, encoder, extractor, memory, steel
 
     data = _data(options)
     pupil = options.model in ("encoder", "extractor")
     if pupil != (options.teacher is not None):
-        raise DataError("`train encoder` or `train extractor`, and --teacher FILE, go together.")
+        raise DataError(
+            Message(
+                "train_encoder_train_extractor",
+                "`train encoder` or `train extractor`, and --teacher FILE, go together.",
+            )
+        )
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
     if options.model == "all":
-        return _train_all(options, data, Recipe(**chosen))
+        return _train_all(options, data, replace(autoencoder.RECIPE, **chosen))
     if options.models or options.again:
         raise DataError("--models and --again go with `train all`.")
     if (pupil or options.model == "cnn") and options.categories:
-        raise DataError(f"There are no categories for `train {options.model}`; leave them out.")
+        raise DataError(
+            Message(
+                "categories_train_leave_them",
+                "There are no categories for `train {model}`; leave them out.",
+                model=options.model,
+            )
+        )
     if options.model == "encoder":
-        entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
+        recipe = replace(encoder.RECIPE, **chosen)
+        entries = [encoder.train_and_save(data, options.teacher, options.weights, recipe)]
     elif options.model == "extractor":
-        entries = [extractor.train_and_save(data, options.teacher, options.weights, **chosen)]
+        recipe = replace(extractor.RECIPE, **chosen)
+        entries = [extractor.train_and_save(data, options.teacher, options.weights, recipe)]
     elif options.model == "memory" and options.categories:
-        teach, names = memories.teach_and_save, options.categories
+        teach, names = memory.teach_and_save, options.categories
         entries = [teach(name, data, options.weights, options.seed) for name in names]
     elif options.model == "cnn":
-        recipe = steel.SteelRecipe(**chosen)
-        entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
+        from defect.evaluation.steel import evaluate_classifier
+
+        recipe = replace(steel.RECIPE, **chosen)
+        steel.train_and_save(data, options.weights, recipe)
+        evaluate_classifier(data, options.weights)
+        # The figures changed the file.
+        entries = [entry for entry in read_index(options.weights) if entry.model == steel.MODEL]
     elif options.categories:
+        recipe = replace(autoencoder.RECIPE, **chosen)
         entries = [
-            run.train_and_save(options.model, name, data, options.weights, Recipe(**chosen))
+            autoencoder.train_and_save(options.model, name, data, options.weights, recipe)
             for name in options.categories
         ]
     else:
-        raise DataError(f"Which category? Such as: python -m defect train {options.model} bottle")
+        raise DataError(
+            Message(
+                "which_category_such_as",
+                "Which category? Such as: python -m defect train {model} bottle",
+                model=options.model,
+            )
+        )
     for entry in entries:
         print(f"{entry.file}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}…")
     return 0
 
 
 def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
-    from defect.detectors.memory_detector import EXTRACTOR
-    from defect.networks.autoencoders import AUTOENCODERS, DETECTORS
+    from defect.detectors.feature_extractors import EXTRACTOR
+    from defect.detectors.registry import DETECTORS
+    from defect.evaluation.protocol import evaluate
+    from defect.evaluation.scorecard import summary
+    from defect.networks.autoencoders import AUTOENCODERS
     from defect.training import grid
+
+    def evaluated(model: str, category: str) -> str:
+        return summary(evaluate(model, category, data, options.weights))
 
     listed = {(entry.model, entry.category) for entry in read_index(options.weights)}
     # Without an extractor nothing can be taught.
     models = options.models or [*(DETECTORS if EXTRACTOR in listed else AUTOENCODERS)]
     jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
-    print(grid.describe(jobs, recipe.epochs))
-    return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1
+    print(grid.format_plan(jobs, recipe.epochs))
+    return 0 if grid.run_grid(jobs, data, options.weights, recipe, evaluated) else 1
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -212,7 +243,12 @@ def _evaluate_cnn(options: argparse.Namespace, data: Path) -> int:
     from defect.evaluation.steel import evaluate_classifier
 
     if options.categories:
-        raise DataError("There are no categories for `evaluate cnn`; leave them out.")
+        raise DataError(
+            Message(
+                "categories_evaluate_cnn_leave",
+                "There are no categories for `evaluate cnn`; leave them out.",
+            )
+        )
     others = {}
     if options.others:
         names = mvtec.list_categories(options.others)
@@ -241,4 +277,17 @@ def _transfer(options: argparse.Namespace) -> int:
         if options.save:
             save_transfer(result, dataset, options.weights)
     print("\n".join(transfer_means(results)))
+    return 0
+
+
+def _synthesize(options: argparse.Namespace) -> int:
+    from defect.datasets import rendered
+
+    if options.examples:
+        rendered.write_examples(options.folder)
+        print("Rendered the app's examples.")
+        return 0
+    chosen = options.categories or list(rendered.CATEGORIES)
+    rendered.write_dataset(options.folder, chosen, seed=options.seed)
+    print(f"Rendered {', '.join(chosen)} in MVTec AD layout.")
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -27,7 +27,9 @@ from defect.networks.autoencoders import (
     fold_batch_norm,
 )
 from defect.weights import files, resolution
-from defect.weights.files import WEIGHTS_FOLDER, Metadata, Weights, WeightsError
+from defect.weights.errors import WeightsError
+from defect.weights.files import Metadata, Weights
+from defect.weights.index import WEIGHTS_FOLDER
 
 
 class AutoencoderDetector:
@@ -66,8 +68,8 @@ class AutoencoderDetector:
     @overload
     def __call__(self, photos: Source) -> Inspection: ...
     @overload
-    def __call__(self, photos: list[Source]) -> list[Inspection]: ...
-    def __call__(self, photos: Source | list[Source]) -> Inspection | list[Inspection]:
+    def __call__(self, photos: list[Any]) -> list[Inspection]: ...
+    def __call__(self, photos: Source | list[Any]) -> Inspection | list[Inspection]:
         """Inspects one photo, or a list of them in batched passes.
 
         Args:

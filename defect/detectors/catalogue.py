@@ -5,28 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from defect import load
-from defect.datasets import rendered as synthetic
-from defect.detectors.autoencoder import AutoencoderDetector
+from defect.datasets import rendered
 from defect.detectors.cache import ModelCache
-from defect.detectors.memory_detector import MemoryDetector
-from defect.detectors.steel import SteelClassifier
-from defect.inspection import WeightsSource
-from defect.networks.autoencoders import DETECTORS
-from defect.weights import resolution as sources
-from defect.weights.files import (
+from defect.detectors.detector import Detector
+from defect.detectors.registry import DETECTORS, load
+from defect.detectors.steel import SteelClassifier, load_steel_classifier
+from defect.inspection import Message, WeightsSource
+from defect.weights import resolution, unbundled
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Metadata, read_metadata
+from defect.weights.hub import DownloadProgress
+from defect.weights.index import (
     WEIGHTS_FOLDER,
     IndexEntry,
-    Metadata,
-    NotAvailable,
-    WeightsError,
+    find_entry,
     read_index,
-    read_metadata,
     relative_path,
 )
-from defect.weights.hub import Progress
-from defect.weights.resolution import Kind, Place
+from defect.weights.resolution import Availability, Kind
 
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
 STEEL_EXAMPLES = "rendered_steel"
@@ -34,7 +32,7 @@ DEFAULT_CATEGORY = "rendered_cap"
 MODEL_BYTES = 384 * 1024**2
 """Of loaded models kept: a VAE takes 75 MB, a CAE 7 MB, all that are bundled 300 MB. Were they more
 than this, visitors who take turns would load a model for every photo, and the heap would tear."""
-_MODELS: ModelCache[AutoencoderDetector | MemoryDetector | SteelClassifier] = ModelCache(MODEL_BYTES)
+_MODELS: ModelCache[Any] = ModelCache(MODEL_BYTES)
 PREFERRED = ("dae", "cae", "vae", "memory")
 """Models, the one to begin with first."""
 
@@ -92,10 +90,10 @@ def categories() -> dict[str, Category]:
     """
     bundled = {entry.file: entry for entry in read_index()}
     models: dict[str, set[str]] = {}
-    for entry in [*bundled.values(), *sources.only_on_hub(WEIGHTS_FOLDER)]:
+    for entry in [*bundled.values(), *resolution.only_on_hub(WEIGHTS_FOLDER)]:
         if entry.model in DETECTORS:
             models.setdefault(entry.category, set()).add(entry.model)
-    names = sorted(models, key=lambda name: (name not in synthetic.CATEGORIES, name))
+    names = sorted(models, key=lambda name: (name not in rendered.CATEGORIES, name))
     return {
         name: Category(
             name=name,
@@ -105,7 +103,7 @@ def categories() -> dict[str, Category]:
                     key=lambda model: relative_path(model, name) not in bundled,
                 )
             ),
-            rendered=name in synthetic.CATEGORIES,
+            rendered=name in rendered.CATEGORIES,
             expects=EXPECTED.get(name, f"{name}, taken like the photos it was trained on"),
             examples=_examples(name),
         )
@@ -122,8 +120,11 @@ def default_category() -> Category:
     known = categories()
     if not known:
         raise WeightsError(
-            "There are no autoencoder weights. Restore the weights folder, or train "
-            "some with `python -m defect train`."
+            Message(
+                "autoencoder_weights_restore_weights",
+                "There are no autoencoder weights. Restore the weights folder, or "
+                "train some with `python -m defect train`.",
+            )
         )
     return known.get(DEFAULT_CATEGORY) or next(iter(known.values()))
 
@@ -133,33 +134,44 @@ def steel_examples() -> tuple[Example, ...]:
     return _examples(STEEL_EXAMPLES)
 
 
-def inspector(model: str, category: str) -> AutoencoderDetector | MemoryDetector:
-    """A loaded inspector, kept for the next photo.
+def detector(model: str, category: str) -> Detector:
+    """A loaded detector, kept for the next photo.
 
     Raises:
         NotAvailable: an unknown model or category, or no weights for the two together.
         WeightsError: the weights file must not be used.
     """
     if model not in DETECTORS:
-        raise NotAvailable(f'There is no model "{model}". Choose one of {", ".join(DETECTORS)}.')
+        raise NotAvailable(
+            Message(
+                "unknown_model",
+                'There is no model "{model}". Choose one of {models}.',
+                model=model[:60],
+                models=", ".join(DETECTORS),
+            )
+        )
     if category not in categories():
         raise NotAvailable(
-            f'There is no category "{category}" here. Choose one of {", ".join(categories())}.'
+            Message(
+                "unknown_category",
+                'There is no category "{category}" here. Choose one of {categories}.',
+                category=category[:60],
+                categories=", ".join(categories()),
+            )
         )
-    sources.wait_for(WEIGHTS_FOLDER, model, category)
+    resolution.wait_for(WEIGHTS_FOLDER, model, category)
     # The names were checked, so that no text from outside becomes a key.
-    loaded = _MODELS.get((model, category), lambda: load(model, category))  # type: ignore[call-overload]
-    assert not isinstance(loaded, SteelClassifier)
+    loaded: Detector = _MODELS.get((model, category), lambda: load(model, category))
     return loaded
 
 
-def place(model: str, category: str) -> Place | None:
+def availability(model: str, category: str) -> Availability | None:
     """Whether weights are bundled, fetched from the Hub, or still there; None: nowhere.
 
     Raises:
         WeightsError: the index is damaged.
     """
-    return sources.place(WEIGHTS_FOLDER, model, category)
+    return resolution.availability(WEIGHTS_FOLDER, model, category)
 
 
 def entries() -> list[tuple[IndexEntry, Kind]]:
@@ -170,14 +182,14 @@ def entries() -> list[tuple[IndexEntry, Kind]]:
     """
     found: list[tuple[IndexEntry, Kind]] = [(entry, "bundled") for entry in read_index()]
     bundled = {entry.file for entry, _ in found}
-    for entry in sources.only_on_hub(WEIGHTS_FOLDER):
-        where = sources.place(WEIGHTS_FOLDER, entry.model, entry.category)
+    for entry in resolution.only_on_hub(WEIGHTS_FOLDER):
+        where = resolution.availability(WEIGHTS_FOLDER, entry.model, entry.category)
         if entry.file not in bundled and where is not None:
             found.append((entry, where.kind))
     return found
 
 
-def fetch(model: str, category: str) -> Progress | None:
+def fetch(model: str, category: str) -> DownloadProgress | None:
     """Starts fetching weights that are only on the Hub, and says how far that is; never waits.
 
     None: they are here, or nowhere.
@@ -185,7 +197,7 @@ def fetch(model: str, category: str) -> Progress | None:
     Raises:
         WeightsError: the index is damaged.
     """
-    return sources.start(WEIGHTS_FOLDER, model, category)
+    return resolution.start(WEIGHTS_FOLDER, model, category)
 
 
 def header(model: str, category: str) -> tuple[Metadata, WeightsSource]:
@@ -194,25 +206,36 @@ def header(model: str, category: str) -> tuple[Metadata, WeightsSource]:
     Raises:
         WeightsError: there is no such file, or its header is damaged.
     """
-    for entry in read_index():
-        if (entry.model, entry.category) == (model, category):
-            source = WeightsSource("bundled", entry.file, entry.sha256, entry.size)
-            return read_metadata(WEIGHTS_FOLDER / entry.file), source
+    entry = find_entry(WEIGHTS_FOLDER, model, category)
+    if entry is not None:
+        source = WeightsSource("bundled", entry.file, entry.sha256, entry.size)
+        return _header_of(entry.file, entry.sha256), source
     found = _headers_elsewhere().get((model, category))
-    for entry in sources.only_on_hub(WEIGHTS_FOLDER):
-        if found is not None and (entry.model, entry.category) == (model, category):
-            where = sources.place(WEIGHTS_FOLDER, model, category)
+    for listed in resolution.only_on_hub(WEIGHTS_FOLDER):
+        if found is not None and (listed.model, listed.category) == (model, category):
+            where = resolution.availability(WEIGHTS_FOLDER, model, category)
             kind = where.kind if where else "hub"
-            return found, WeightsSource(kind, entry.file, entry.sha256, entry.size)
-    raise NotAvailable(f"There are no {model.upper()} weights for {category} here.")
+            return found, WeightsSource(kind, listed.file, listed.sha256, listed.size)
+    raise NotAvailable(
+        Message(
+            "no_header",
+            "There are no {model} weights for {category} here.",
+            model=model.upper()[:60],
+            category=category[:60],
+        )
+    )
+
+
+@lru_cache(maxsize=128)
+def _header_of(file: str, sha256: str) -> Metadata:
+    """A bundled file's header; read again when the index lists another file."""
+    return read_metadata(WEIGHTS_FOLDER / file)
 
 
 @lru_cache(maxsize=1)
 def _headers_elsewhere() -> dict[tuple[str, str], Metadata]:
     """The headers of files too large to be bundled."""
-    from defect.evaluation.scorecard.headers import read_unbundled
-
-    return {(found.model, found.category): found for found in read_unbundled(WEIGHTS_FOLDER)}
+    return {(found.model, found.category): found for found in unbundled.read(WEIGHTS_FOLDER)}
 
 
 def classifier() -> SteelClassifier:
@@ -221,8 +244,7 @@ def classifier() -> SteelClassifier:
     Raises:
         WeightsError: its weights are absent or must not be used.
     """
-    loaded = _MODELS.get(("cnn", "neu"), lambda: load("cnn"))
-    assert isinstance(loaded, SteelClassifier)
+    loaded: SteelClassifier = _MODELS.get(("cnn", "neu"), load_steel_classifier)
     return loaded
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 from torch import nn
 
@@ -39,8 +39,8 @@ class Detector(Protocol):
     @overload
     def __call__(self, photos: Source) -> Inspection: ...
     @overload
-    def __call__(self, photos: list[Source]) -> list[Inspection]: ...
-    def __call__(self, photos: Source | list[Source]) -> Inspection | list[Inspection]:
+    def __call__(self, photos: list[Any]) -> list[Inspection]: ...
+    def __call__(self, photos: Source | list[Any]) -> Inspection | list[Inspection]:
         """Inspects one photo, or a list of them in batched passes.
 
         Raises:

@@ -22,7 +22,8 @@ from defect.inspection import Message
 from defect.networks.backbone import Backbone
 from defect.networks.extractor import Extractor, fold
 from defect.weights import files, hub
-from defect.weights.files import WEIGHTS_FOLDER, NotAvailable, WeightsError, read_index
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.index import WEIGHTS_FOLDER, read_index
 
 EXTRACTOR = ("extractor", "shared")
 FeatureExtractor = Extractor | Backbone
@@ -134,8 +135,14 @@ def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
     form = _FORM.fullmatch(name)
     if form is None:
         raise WeightsError(
-            f'"{name}" names no backbone. Set {VARIABLE} to [ARCHITECTURE=]OWNER/NAME[@COMMIT], '
-            f"such as timm/resnet18.tv_in1k, or unset it."
+            Message(
+                "names_backbone_set_architecture",
+                '"{name}" names no backbone. Set {variable} to '
+                "[ARCHITECTURE=]OWNER/NAME[@COMMIT], such as timm/resnet18.tv_in1k, or "
+                "unset it.",
+                name=name,
+                variable=VARIABLE,
+            )
         )
     architecture = form[1] or form[3]
     _check(architecture)
@@ -158,18 +165,33 @@ def _check(architecture: str) -> None:
 
     if architecture not in models.list_models(module=models):
         raise WeightsError(
-            f'torchvision has no network "{architecture}". Write {VARIABLE} as '
-            f"ARCHITECTURE=OWNER/NAME, such as resnet18=timm/resnet18.tv_in1k."
+            Message(
+                "torchvision_has_network_write",
+                'torchvision has no network "{architecture}". Write {variable} as '
+                "ARCHITECTURE=OWNER/NAME, such as resnet18=timm/resnet18.tv_in1k.",
+                architecture=architecture,
+                variable=VARIABLE,
+            )
         )
     if architecture in _OTHER_PREPROCESSING:
         raise WeightsError(
-            f"{architecture} expects photos prepared in another way. Name another network."
+            Message(
+                "expects_photos_prepared_another",
+                "{architecture} expects photos prepared in another way. Name another network.",
+                architecture=architecture,
+            )
         )
     size = models.get_model_weights(architecture).DEFAULT.meta["num_params"]
     if size > MAX_PARAMETERS:
         raise WeightsError(
-            f"{architecture} has {size / 1e6:.0f} million parameters; at most "
-            f"{MAX_PARAMETERS / 1e6:.0f} million are taken. Name a smaller network."
+            Message(
+                "has_million_parameters_most",
+                "{architecture} has {value} million parameters; at most {value2} "
+                "million are taken. Name a smaller network.",
+                architecture=architecture,
+                value=f"{size / 1e6:.0f}",
+                value2=f"{MAX_PARAMETERS / 1e6:.0f}",
+            )
         )
 
 
@@ -180,11 +202,25 @@ def _build(architecture: str, data: bytes, repo: str) -> Backbone:
     try:
         backbone = Backbone(models.get_model(architecture, weights=None))
     except ValueError as error:
-        raise WeightsError(f"{architecture} is no backbone for a memory: {error}.") from error
+        raise WeightsError(
+            Message(
+                "backbone_memory",
+                "{architecture} is no backbone for a memory: {error}.",
+                architecture=architecture,
+                error=str(error),
+            )
+        ) from error
     try:
         given = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"{FILE} of {repo} is no safetensors file. Name another.") from error
+        raise WeightsError(
+            Message(
+                "safetensors_file_name_another",
+                "{file} of {repo} is no safetensors file. Name another.",
+                file=FILE,
+                repo=repo,
+            )
+        ) from error
     for name, step in zip(backbone.names, backbone.steps, strict=True):
         needed = step.state_dict()
         for key, tensor in needed.items():
@@ -194,8 +230,15 @@ def _build(architecture: str, data: bytes, repo: str) -> Backbone:
             full = f"{name}.{key}"
             if full not in given or given[full].shape != tensor.shape:
                 raise WeightsError(
-                    f"{FILE} of {repo} does not hold {architecture} in torchvision's naming "
-                    f"({full} is missing or of another shape). Name another."
+                    Message(
+                        "does_not_hold_torchvision",
+                        "{file} of {repo} does not hold {architecture} in torchvision's naming "
+                        "({full} is missing or of another shape). Name another.",
+                        file=FILE,
+                        repo=repo,
+                        architecture=architecture,
+                        full=full,
+                    )
                 )
             needed[key] = given[full].to(tensor.dtype)
         step.load_state_dict(needed)

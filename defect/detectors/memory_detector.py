@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from defect.detectors.stream import run_batched
 from defect.imaging.photo import Photo, Source, network_input
 from defect.inspection import Inspection, Message, WeightsSource
 from defect.weights import files
-from defect.weights.files import WEIGHTS_FOLDER, Metadata, NotAvailable, Weights, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Metadata, Weights
+from defect.weights.index import WEIGHTS_FOLDER
 
 ANOTHER_EXTRACTOR = "it was taught through another feature extractor than the one here"
 
@@ -82,8 +84,8 @@ class MemoryDetector:
     @overload
     def __call__(self, photos: Source) -> Inspection: ...
     @overload
-    def __call__(self, photos: list[Source]) -> list[Inspection]: ...
-    def __call__(self, photos: Source | list[Source]) -> Inspection | list[Inspection]:
+    def __call__(self, photos: list[Any]) -> list[Inspection]: ...
+    def __call__(self, photos: Source | list[Any]) -> Inspection | list[Inspection]:
         """Inspects one photo, or a list of them in batched passes.
 
         Raises:

@@ -1,7 +1,7 @@
-"""Whether a photo shows anything like what a classifier was taught, before its answer is believed.
+"""Whether a photo shows anything like what a classifier was trained on, before its answer counts.
 
 A softmax always answers, and is as sure of a bottle as of steel. Here the mean activation of each
-of the network's stages is compared with the Gaussians of what it was taught, one mean a kind and
+of the network's stages is compared with the Gaussians of the training photos, one mean a kind and
 one covariance for all (Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution
 Samples and Adversarial Attacks", NeurIPS 2018). Fitted on photos of the classes alone; no other
 photo decides anything.
@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
 
 from defect.detectors.thresholds import normal_limit
-from defect.networks.autoencoders import SteelCNN
+from defect.networks.steel_cnn import SteelCNN
 from defect.weights.quantisation import as_stored
 
 QUANTILE = 0.999
@@ -49,7 +48,9 @@ class OutOfDistribution:
 _NAMES = ("means", "spread", "whitening")
 
 
-def restore_out_of_distribution(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> OutOfDistribution | None:
+def restore_out_of_distribution(
+    tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]
+) -> OutOfDistribution | None:
     """What a weights file holds of it; None where it holds nothing.
 
     Raises:
@@ -84,7 +85,9 @@ def distances(ood_score: OutOfDistribution, activations: Tensor) -> Tensor:
     return white.square().mean(2).sqrt().amin(1) / ood_score.limit
 
 
-def fit_out_of_distribution(activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]) -> OutOfDistribution:
+def fit_out_of_distribution(
+    activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]
+) -> OutOfDistribution:
     """Fits the Gaussians and sets the limit.
 
     Args:
@@ -97,6 +100,9 @@ def fit_out_of_distribution(activations: Tensor, kinds: np.ndarray, held_out: Se
     means = torch.stack([activations[torch.from_numpy(kinds == k)].mean(0) for k in range(count)])
     within = activations - means[kinds]
     spread = within.std(0).clamp_min(1e-4)
+    # Only training needs scikit-learn.
+    from sklearn.covariance import LedoitWolf
+
     # Ledoit and Wolf's shrinkage: from the photos alone, nothing to choose.
     covariance = LedoitWolf(assume_centered=True).fit((within / spread).double().numpy())
     lower = np.linalg.cholesky(covariance.covariance_)

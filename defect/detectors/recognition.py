@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from defect.detectors.memory import describe
-from defect.detectors.memory_detector import load_extractor
+from defect.detectors.feature_extractors import load_extractor
+from defect.detectors.memory import extract_features
 from defect.detectors.scoring import to_tensor
 from defect.detectors.stream import BATCH
-from defect.imaging.photo import Photo, Source, read_photo
-from defect.networks.autoencoders import MEMORY
-from defect.weights import files as weights
-from defect.weights.files import WEIGHTS_FOLDER, NotAvailable, read_index
+from defect.imaging.photo import Source, network_input, read_photo
+from defect.inspection import Message
+from defect.weights import files
+from defect.weights.errors import NotAvailable
+from defect.weights.index import WEIGHTS_FOLDER, read_index
 
 CLEARLY = 0.8
 """The nearest product is named without doubt if it is this much nearer than the second."""
@@ -42,14 +43,19 @@ class Recogniser:
     def __init__(self, folder: Path = WEIGHTS_FOLDER) -> None:
         """Raises `NotAvailable` where there is no extractor or no memory."""
         self.extractor, _ = load_extractor(folder)
-        self.categories = [e.category for e in read_index(folder) if e.model == MEMORY]
+        self.categories = [e.category for e in read_index(folder) if e.model == "memory"]
         if not self.categories:
-            raise NotAvailable("There are no memories here to recognise a product by.")
-        contents = [weights.read(folder, MEMORY, name) for name in self.categories]
+            raise NotAvailable(
+                Message(
+                    "memories_here_recognise_product",
+                    "There are no memories here to recognise a product by.",
+                )
+            )
+        contents = [files.read(folder, "memory", name) for name in self.categories]
         self.centres = torch.stack([content.calibration["centre"] for content in contents])
 
     @torch.inference_mode()
-    def __call__(self, photos: Sequence[Source | Photo]) -> list[Recognised]:
+    def __call__(self, photos: Sequence[Source]) -> list[Recognised]:
         """The likeliest product of each photo.
 
         Raises:
@@ -57,8 +63,9 @@ class Recogniser:
         """
         found: list[Recognised] = []
         for start in range(0, len(photos), BATCH):
-            seen = np.stack([read_photo(photo).seen for photo in photos[start : start + BATCH]])
-            found += self._nearest(describe(self.extractor, to_tensor(seen)).mean(1))
+            chunk = photos[start : start + BATCH]
+            seen = np.stack([network_input(read_photo(photo).pixels) for photo in chunk])
+            found += self._nearest(extract_features(self.extractor, to_tensor(seen)).mean(1))
         return found
 
     def _nearest(self, means: Tensor) -> list[Recognised]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from defect.inspection import Message, WeightsSource
 from defect.weights import files, resolution
-from defect.weights.files import WEIGHTS_FOLDER, NotAvailable, Weights, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Weights
+from defect.weights.index import WEIGHTS_FOLDER
 
 if TYPE_CHECKING:
     from defect.detectors.detector import Detector

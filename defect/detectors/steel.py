@@ -18,12 +18,13 @@ from defect.detectors.out_of_distribution import (
 )
 from defect.detectors.scoring import to_tensor
 from defect.detectors.stream import run_batched
-from defect.imaging.photo import Photo, Source
-from defect.inspection import WeightsSource
-from defect.networks.autoencoders import SteelCNN
-from defect.weights import files as weights
-from defect.weights import resolution as sources
-from defect.weights.files import WEIGHTS_FOLDER, Metadata, WeightsError
+from defect.imaging.photo import Photo, Source, network_input
+from defect.inspection import Message, WeightsSource
+from defect.networks.steel_cnn import SteelCNN
+from defect.weights import files, resolution
+from defect.weights.errors import WeightsError
+from defect.weights.files import Metadata
+from defect.weights.index import WEIGHTS_FOLDER
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class Classification:
     probabilities: dict[str, float]
     """Class → 0..1, summing to 1, in the order of the classes."""
     cam: np.ndarray
-    """16×16 float32 in 0..1: where the photo speaks for the class named (Grad-CAM)."""
+    """16×16 float32 in 0..1: the evidence for the class named (Grad-CAM)."""
     weights: WeightsSource
     ood_score: float | None = None
     """How unlike every class the photo is: 1.0 is the limit that 999 of 1,000 photos of the six
@@ -76,34 +77,31 @@ class SteelClassifier:
         self,
         network: SteelCNN,
         classes: Sequence[str],
-        ood_score: OutOfDistribution | None,
+        ood: OutOfDistribution | None,
         metadata: Metadata,
         source: WeightsSource,
     ) -> None:
         self.network = network.eval()
-        self.ood_score = ood_score
+        self.ood = ood
         self.classes = tuple(classes)
         self.metadata = metadata
         self.source = source
 
     @overload
-    def __call__(self, photos: Source | Photo) -> Classification: ...
+    def __call__(self, photos: Source) -> Classification: ...
     @overload
     def __call__(self, photos: list[Any]) -> list[Classification]: ...
-    def __call__(
-        self, photos: Source | Photo | list[Any]
-    ) -> Classification | list[Classification]:
+    def __call__(self, photos: Source | list[Any]) -> Classification | list[Classification]:
         """Classifies one photo, or a list of them in batched passes.
 
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        found: Classification | list[Classification] = run_batched(self._classify, photos)
-        return found
+        return run_batched(self._classify, photos)
 
     @torch.inference_mode()
     def _classify(self, photos: Sequence[Photo]) -> list[Classification]:
-        pixels = to_tensor(np.stack([photo.seen for photo in photos]))
+        pixels = to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
         features, activations = see(self.network, pixels)
         probabilities = self.network.classify(features).softmax(1)
         # Behind an average pool and one linear layer the gradient Grad-CAM averages (Selvaraju et
@@ -111,7 +109,7 @@ class SteelClassifier:
         rows = self.network.head.weight[probabilities.argmax(1)]
         cams = torch.einsum("nc,nchw->nhw", rows, features).clamp_min(0)
         cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
-        unlike = distances(self.ood_score, activations).tolist() if self.ood_score else None
+        unlike = distances(self.ood, activations).tolist() if self.ood else None
         return [
             Classification(
                 photo=photo.shown,
@@ -126,23 +124,34 @@ class SteelClassifier:
         ]
 
 
-def load_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
+def load_steel_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
     """The steel classifier.
 
     Raises:
         WeightsError: its weights are absent or must not be used.
     """
-    content = sources.read(folder, "cnn", "neu")
+    content = resolution.read(folder, "cnn", "neu")
     classes = content.metadata.calibration.get("classes", [])
     if len(classes) != 6:
-        raise WeightsError(f"weights/{content.source.file} does not name its six classes.")
+        raise WeightsError(
+            Message(
+                "classes_missing",
+                "weights/{file} does not name its six classes. Fetch it again.",
+                file=content.source.file,
+            )
+        )
     try:
-        ood_score = restore_out_of_distribution(content.calibration, content.metadata.calibration)
+        ood = restore_out_of_distribution(content.calibration, content.metadata.calibration)
     except ValueError as error:
         raise WeightsError(
-            f"weights/{content.source.file} cannot be used: {error}. Train or fetch it again."
+            Message(
+                "calibration_unusable",
+                "weights/{file} cannot be used: {reason}. Train or fetch it again.",
+                file=content.source.file,
+                reason=str(error),
+            )
         ) from error
     network = SteelCNN()
-    weights.load_into(network, content)
+    files.load_into(network, content)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    return SteelClassifier(network, classes, ood_score, content.metadata, content.source)
+    return SteelClassifier(network, classes, ood, content.metadata, content.source)

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from defect import load
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images, load_masks
+from defect.detectors.registry import load
 from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
-from defect.imaging.photo import read_photo
-from defect.inspection import DEFAULT_THRESHOLD
+from defect.imaging.photo import network_input, read_photo
+from defect.inspection import DEFAULT_THRESHOLD, Message
 from defect.weights import files as weights
 from defect.weights.files import Metadata
 
@@ -47,15 +47,20 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
     """
     if not has_test(data, category):
         raise DataError(
-            f'"{category}" needs good and defective test photos: {category}/test/good/ and '
-            f"{category}/test/<defect>/ in the data folder."
+            Message(
+                "needs_good_defective_test",
+                '"{category}" needs good and defective test photos: '
+                "{category}/test/good/ and {category}/test/<defect>/ in the data "
+                "folder.",
+                category=category,
+            )
         )
     samples = mvtec.test_samples(data, category)
     labels = np.array([sample.defective for sample in samples], bool)
     kinds = [sample.kind for sample in samples]
     masks, known = load_masks(samples)
     mean = _mean_training_photo(data, category)
-    inspect = load(model, category, folder=folder)  # type: ignore[call-overload]  # any detector
+    inspect = load(model, category, folder=folder)
     limit, thesis_limit = DEFAULT_THRESHOLD, None
     maps, errors = np.empty((2, *masks.shape), np.float32)
     scores, thesis_scores, brightness, distance = [], [], [], []
@@ -64,13 +69,13 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
         for i, (photo, found) in enumerate(zip(photos, inspect(photos), strict=True), start):
             maps[i] = found.anomaly_map
             scores.append(found.score)
-            if found.thesis_limit is not None:
+            if found.thesis_limit is not None and found.thesis_score is not None:
                 errors[i] = found.error_map
                 thesis_scores.append(found.thesis_score)
                 thesis_limit = found.thesis_limit
-            brightness.append(float(photo.seen.mean()))
+            brightness.append(float(network_input(photo.pixels).mean()))
             if mean is not None:
-                distance.append(float(np.square(photo.seen - mean).mean()))
+                distance.append(float(np.square(network_input(photo.pixels) - mean).mean()))
 
     no_mean = Metric(None, None, None, "no training photos in the data folder")
     defective = int(labels.sum())

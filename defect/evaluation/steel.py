@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from defect import load
 from defect.datasets import neu
 from defect.datasets.samples import Sample
 from defect.detectors.out_of_distribution import refused_share
+from defect.detectors.steel import load_steel_classifier
 from defect.evaluation.metrics import classification_metrics, to_json
 from defect.evaluation.protocol import rewrite
 from defect.weights.files import Metadata
@@ -34,14 +34,14 @@ def evaluate_classifier(
         DataError: a class folder is absent, or a photo cannot be read.
         WeightsError: no usable weights.
     """
-    classify = load("cnn", folder=folder)
+    classify = load_steel_classifier(folder)
     held_out = neu.split(neu.samples(data), classify.metadata.training.seed)[1]
     results = classify([sample.path for sample in held_out])
     metrics = classification_metrics(
         [result.label for result in results], [sample.kind for sample in held_out], neu.CLASSES
     )
     test: dict[str, Any] = to_json(metrics)
-    if classify.ood_score is not None:
+    if classify.ood is not None:
         unlike = np.array([result.ood_score for result in results])
         refused = {
             name: [not r.known for r in classify([sample.path for sample in samples])]

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from defect import load
 from defect.datasets.samples import DataError, Sample
+from defect.detectors.registry import DETECTORS, load
 from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
 from defect.evaluation.protocol import rewrite
 from defect.imaging.photo import network_input, read_photo
-from defect.inspection import DEFAULT_THRESHOLD
-from defect.networks.autoencoders import DETECTORS
-from defect.weights.files import read_index, read_metadata, relative_path
+from defect.inspection import DEFAULT_THRESHOLD, Message
+from defect.weights.files import read_metadata
+from defect.weights.index import read_index, relative_path
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,24 @@ def transfer(samples: Sequence[Sample], folder: Path) -> Iterator[Transfer]:
     """
     labels = np.array([sample.defective for sample in samples], bool)
     if labels.all() or not labels.any():
-        raise DataError("Transfer needs good and defective photos; all of these are alike.")
+        raise DataError(
+            Message(
+                "transfer_needs_good_defective",
+                "Transfer needs good and defective photos; all of these are alike.",
+            )
+        )
     kinds = [sample.kind for sample in samples]
     # Only the networks' view is kept; the larger ones would take a gigabyte.
     photos = [network_input(read_photo(sample.path).pixels) for sample in samples]
     for entry in read_index(folder):
         if entry.model not in DETECTORS:
             continue
-        inspect = load(entry.model, entry.category, folder=folder)  # type: ignore[call-overload]
+        inspect = load(entry.model, entry.category, folder=folder)
         scores, thesis_scores, limit = [], [], None
         for start in range(0, len(photos), BATCH):
             for found in inspect(photos[start : start + BATCH]):
                 scores.append(found.score)
-                if found.thesis_limit is not None:
+                if found.thesis_limit is not None and found.thesis_score is not None:
                     thesis_scores.append(found.thesis_score)
                     limit = found.thesis_limit
         thesis = image_metrics(thesis_scores, labels, kinds, limit) if limit is not None else None

@@ -48,6 +48,7 @@ _DAMAGED = (
 )
 """What Pillow's decoders raise on damaged files."""
 
+
 class ImageError(ValueError):
     """A picture that cannot be used; the text says why and what to do."""
 

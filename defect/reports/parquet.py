@@ -34,7 +34,7 @@ def is_whole(path: Path, photos: int) -> bool:
 
 
 _COLUMNS = tuple(field.name for field in fields(Row) if field.name != "overlay")
-_WHOLE, _FRACTION = ("regions",), ("score", "limit", "thesis_score", "area_percent")
+_WHOLE, _FRACTION = ("regions",), ("score", "threshold", "thesis_score", "area_percent")
 
 
 def _schema() -> pa.Schema:

@@ -1,8 +1,8 @@
-"""A folder or an object store's prefix through one model, by several workers of Ray Data.
+"""A folder or an object store's prefix through one detector, by several workers of Ray Data.
 
-The photos are cut into parts. A worker holds the model, takes a part at a time through the same
+The photos are cut into parts. A worker holds the detector, takes a part at a time through the same
 `inspect_stream` as a single process, and writes the part as one Parquet file; a part that has its
-file is not looked at again. The report is then made from the files, photo by photo and in order,
+file is not inspected again. The report is then made from the files, photo by photo and in order,
 so nothing grows with the number of photos but their list.
 
 Ray is an optional extra and imported only here, when it is used.
@@ -21,15 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from defect import load
-from defect.detectors.stream import CHUNK, Unreadable, inspect_stream
+from defect.detectors.registry import is_file_name, load
+from defect.detectors.stream import CHUNK, inspect_stream
 from defect.imaging.archives import PhotoFile
 from defect.imaging.buckets import BucketPhoto
-from defect.inspection import Inspection, check_threshold
+from defect.inspection import Message, check_threshold
 from defect.reports.parquet import is_whole, part_path, read_entries, write_entries
-from defect.reports.rows import row_of_error
 from defect.reports.writer import About, Entry, ReportWriter, entry_of
-from defect.weights.files import WEIGHTS_FOLDER
+from defect.weights.index import WEIGHTS_FOLDER
 
 PART = 8 * CHUNK
 """Photos in one Parquet file; whole chunks, so the network's batches are a single process's."""
@@ -39,7 +38,7 @@ _JOB = "_job.json"
 _OBJECT_STORE = 100 * 1024**2
 """Bytes of memory shared between workers: only the photos' names pass through it."""
 _MOST_BLOCKS = 1000
-_GO_ON = "Parts already written are kept; run it again to go on."
+_RESUME = "Parts already written are kept; run it again to go on."
 
 
 class EngineError(ValueError):
@@ -50,14 +49,16 @@ class EngineError(ValueError):
 class Job:
     """What every worker needs to know."""
 
-    model: str
-    category: str
+    detector: str
+    """A model, or the path of a detector's file."""
+    category: str | None
     threshold: float
     weights: Path
+    about: About
 
 
 @dataclass(frozen=True)
-class Progress:
+class RayProgress:
     """How far a run is, in photos."""
 
     done: int
@@ -70,29 +71,32 @@ def require_ray() -> None:
     """Raises `EngineError` with what to install where Ray Data is not."""
     if importlib.util.find_spec("ray") is None or importlib.util.find_spec("pyarrow") is None:
         raise EngineError(
-            "Ray is not installed. Install the version of requirements-dev.txt, or leave "
-            "`--engine ray` out."
+            Message(
+                "ray_not_installed_install",
+                "Ray is not installed. Install the version of requirements-dev.txt, or "
+                "leave `--engine ray` out.",
+            )
         )
 
 
 def inspect_parts(
     photos: Sequence[PhotoFile | BucketPhoto],
-    model: str,
-    category: str,
+    detector: str,
+    category: str | None,
     out: Path,
     *,
     threshold: float = 1.0,
     workers: int = 1,
     weights: Path | None = None,
-) -> Iterator[Progress | Counter[str]]:
+) -> Iterator[RayProgress | Counter[str]]:
     """Looks at every photo there is no part of yet, then writes the report.
 
-    Gives a `Progress` after every part, and at the end the verdicts counted.
+    Gives a `RayProgress` after every part, and at the end the verdicts counted.
 
     Args:
         out: a folder; gets `parts/*.parquet` and the files of `report_files`.
         threshold: in multiples of the normal limit.
-        workers: processes of Ray, each with the model and one thread.
+        workers: processes of Ray, each with the detector and one thread.
 
     Raises:
         EngineError: Ray is not installed or stopped.
@@ -102,12 +106,19 @@ def inspect_parts(
     require_ray()
     check_threshold(threshold)
     if workers < 1:
-        raise ValueError(f"{workers} workers cannot look at photos; give 1 or more.")
+        raise ValueError(
+            Message(
+                "workers_cannot_look_photos",
+                "{workers} workers cannot look at photos; give 1 or more.",
+                workers=workers,
+            )
+        )
     folder = weights or WEIGHTS_FOLDER
-    source = load(model, category, folder=folder).source  # type: ignore[call-overload]
-    about = About(model, category, threshold, source)
+    loaded = load(detector, category, folder=folder)
+    about = About(loaded.metadata.model, loaded.category, threshold, loaded.source)
     _make_room(out, about, photos)
-    job = Job(model, category, threshold, folder.resolve())
+    where = str(Path(detector).expanduser().resolve()) if is_file_name(detector) else detector
+    job = Job(where, category, threshold, folder.resolve(), about)
     starts = range(0, len(photos), PART)
     parts = [
         (part_path((out / PARTS_FOLDER).resolve(), i), photos[s : s + PART])
@@ -115,11 +126,11 @@ def inspect_parts(
     ]
     left = [(path, part) for path, part in parts if not is_whole(path, len(part))]
     resumed = done = len(photos) - sum(len(part) for _, part in left)
-    yield Progress(done, len(photos), resumed)
+    yield RayProgress(done, len(photos), resumed)
     if left:
         for size in _run(left, job, min(workers, len(left))):
             done += size
-            yield Progress(done, len(photos), resumed)
+            yield RayProgress(done, len(photos), resumed)
     verdicts: Counter[str] = Counter()
     with ReportWriter(out, about) as report:
         for path, _ in parts:
@@ -129,14 +140,14 @@ def inspect_parts(
 
 
 class Worker:
-    """One process of Ray: holds the model and turns parts into files."""
+    """One process of Ray: holds the detector and turns parts into files."""
 
     def __init__(self, job: Job) -> None:
         import torch
 
         torch.set_num_threads(1)
         self.job = job
-        self.model = load(job.model, job.category, folder=job.weights)  # type: ignore[call-overload]
+        self.detector = load(job.detector, job.category, folder=job.weights)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Parts as JSON (columns `path`, `photos`) → how many photos each has (column `size`) and
@@ -158,13 +169,8 @@ class Worker:
         return ""
 
     def _entries(self, photos: list[PhotoFile | BucketPhoto]) -> Iterator[Entry]:
-        for given, result in inspect_stream(self.model, photos):
-            yield self._entry(given.name, result)
-
-    def _entry(self, name: str, result: Inspection | Unreadable) -> Entry:
-        if isinstance(result, Unreadable):
-            return Entry(row_of_error(name, result.error, self.job.model, self.job.category), name)
-        return entry_of(result.at(self.job.threshold))
+        for result in inspect_stream(self.detector, photos, self.job.threshold):
+            yield entry_of(result, self.job.about)
 
 
 def _run(
@@ -206,11 +212,22 @@ def _run(
         )
         for row in written.iter_rows():
             if row["error"]:
-                raise EngineError(f"A part cannot be written: {row['error']}. {_GO_ON}")
+                raise EngineError(
+                    Message(
+                        "part_cannot_written",
+                        "A part cannot be written: {value}. {go_on}",
+                        value=row["error"],
+                        go_on=_RESUME,
+                    )
+                )
             yield int(row["size"])
     except ray.exceptions.RayError as error:
         raise EngineError(
-            f"Ray's workers stopped, as they do where memory runs out: try fewer. {_GO_ON}"
+            Message(
+                "ray_s_workers_stopped",
+                "Ray's workers stopped, as they do where memory runs out: try fewer. {go_on}",
+                go_on=_RESUME,
+            )
         ) from error
     finally:
         ray.shutdown()
@@ -219,7 +236,13 @@ def _run(
 def _make_room(out: Path, about: About, photos: Sequence[PhotoFile | BucketPhoto]) -> None:
     """Prepares the folder; raises ValueError where it is taken by something else."""
     if out.suffix.lower() == ".zip":
-        raise ValueError(f'"{out.name}": with Ray the report is a folder. Give one that is new.')
+        raise ValueError(
+            Message(
+                "ray_report_folder_give",
+                '"{name}": with Ray the report is a folder. Give one that is new.',
+                name=out.name,
+            )
+        )
     manifest, job = out / "manifest.json", out / PARTS_FOLDER / _JOB
     known = {
         **{"model": about.model, "category": about.category, "threshold": about.threshold},
@@ -228,16 +251,32 @@ def _make_room(out: Path, about: About, photos: Sequence[PhotoFile | BucketPhoto
     if job.is_file():
         if job.read_text("utf-8") != json.dumps(known):
             raise ValueError(
-                f'"{out}" holds parts of another run: other photos, model, threshold or weights. '
-                f"Give another folder."
+                Message(
+                    "holds_parts_another_run",
+                    '"{out}" holds parts of another run: other photos, model, threshold or '
+                    "weights. Give another folder.",
+                    out=out,
+                )
             )
     else:
         if manifest.exists() or (out / "report.csv").exists():
-            raise ValueError(f'"{out}" already holds a report. Give another folder.')
+            raise ValueError(
+                Message(
+                    "already_holds_report_give",
+                    '"{out}" already holds a report. Give another folder.',
+                    out=out,
+                )
+            )
         job.parent.mkdir(parents=True, exist_ok=True)
         job.write_text(json.dumps(known), encoding="utf-8")
     if manifest.is_file() and json.loads(manifest.read_text("utf-8")).get("complete"):
-        raise ValueError(f'"{out}" already holds the whole report of these photos.')
+        raise ValueError(
+            Message(
+                "already_holds_whole_report",
+                '"{out}" already holds the whole report of these photos.',
+                out=out,
+            )
+        )
     # What a kill left of a report: it is made again from the parts.
     manifest.unlink(missing_ok=True)
     (out / "report.csv").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Inspections as words, table rows and CSV."""
+"""Inspections as table rows and CSV."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from defect.imaging.photo import ImageError
-from defect.inspection import Inspection, reason, regions, unfamiliar
+from defect.inspection import Inspection
 
 DEFECTIVE, NORMAL, NOT_READ = "defective", "normal", "not read"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -24,13 +24,13 @@ class Row:
     """`defective`, `normal` or `not read`."""
     score: float | None
     """Multiple of the normal limit."""
-    limit: float | None
-    """Threshold in use, same unit."""
+    threshold: float | None
+    """In the same unit."""
     thesis_score: float | None
     area_percent: float | None
     """Share of the photo inside the mask."""
     regions: int | None
-    """Connected places of the mask."""
+    """Connected regions of the mask."""
     largest_percent: float | None
     """Share of the photo inside the largest of them."""
     model: str
@@ -47,12 +47,12 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 def row_of(inspection: Inspection) -> Row:
     """The inspection's line."""
-    found = regions(inspection)
+    found = inspection.regions
     return Row(
         file=inspection.name,
         verdict=DEFECTIVE if inspection.defective else NORMAL,
         score=round(inspection.score, 4),
-        limit=round(inspection.limit, 4),
+        threshold=round(inspection.threshold, 4),
         thesis_score=None if inspection.thesis_score is None else round(inspection.thesis_score, 6),
         area_percent=round(100 * float(inspection.mask.mean()), 2),
         regions=len(found),
@@ -82,15 +82,6 @@ def csv_line(values: Iterable[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow([_harmless(value) for value in values])
     return text.getvalue()
-
-
-def describe(inspection: Inspection) -> str:
-    """The verdict's reason in one or two sentences."""
-    text = reason(inspection)
-    text = text[0].upper() + text[1:]
-    if unfamiliar(inspection):
-        text += " Is this a photo of the kind the model was trained on?"
-    return text
 
 
 def _harmless(value: object) -> object:

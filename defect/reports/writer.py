@@ -25,9 +25,10 @@ import numpy as np
 from PIL import Image
 
 from defect import __version__
+from defect.detectors.stream import Unreadable
 from defect.imaging.overlay import draw_overlay
-from defect.inspection import Inspection, WeightsSource
-from defect.reports.rows import COLUMNS, csv_line, row_of
+from defect.inspection import Inspection, Message, WeightsSource
+from defect.reports.rows import COLUMNS, csv_line, row_of, row_of_error
 
 JPEG_QUALITY = 90
 _LIBRARIES = ("torch", "numpy", "pillow", "safetensors", "scipy")
@@ -68,9 +69,13 @@ class About:
     columns: Sequence[str] = COLUMNS
 
 
-def entry_of(inspection: Inspection) -> Entry:
-    """The entry of an inspection, its pictures drawn and encoded."""
-    drawn = draw_overlay(inspection.photo, inspection.anomaly_map, inspection.limit)
+def entry_of(result: Inspection | Unreadable, about: About) -> Entry:
+    """The entry of one photo, its pictures drawn and encoded."""
+    if isinstance(result, Unreadable):
+        row = row_of_error(result.name, result.error, about.model, about.category)
+        return Entry(row, result.name)
+    inspection = result
+    drawn = draw_overlay(inspection.photo, inspection.anomaly_map, inspection.threshold)
     return Entry(row_of(inspection), inspection.name, to_jpeg(drawn), mask_png(inspection.mask))
 
 
@@ -159,7 +164,13 @@ class _Folder:
 
     def __init__(self, folder: Path) -> None:
         if (folder / "manifest.json").exists() or (folder / "report.csv").exists():
-            raise ValueError(f'"{folder}" already holds a report. Give another folder.')
+            raise ValueError(
+                Message(
+                    "already_holds_report_give",
+                    '"{folder}" already holds a report. Give another folder.',
+                    folder=folder,
+                )
+            )
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._table = (folder / "report.csv").open("w", encoding="utf-8", newline="")
@@ -183,7 +194,13 @@ class _Zip:
 
     def __init__(self, target: Path) -> None:
         if target.exists():
-            raise ValueError(f'"{target}" is already there. Give another name.')
+            raise ValueError(
+                Message(
+                    "already_give_another_name",
+                    '"{target}" is already there. Give another name.',
+                    target=target,
+                )
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         self._archive = zipfile.ZipFile(target, "w")
         self._table = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`

@@ -29,9 +29,11 @@ from defect.training.corruption import (
 )
 from defect.training.encoder import shared_encoder
 from defect.training.loop import Batch, Recipe, pick_device, split, train, training_record
-from defect.weights.files import IndexEntry, Metadata, Training, save
+from defect.weights.files import Metadata, Training, save
+from defect.weights.index import IndexEntry
 from defect.weights.quantisation import as_stored
 
+RECIPE = Recipe(epochs=40)
 PATIENCE = 10
 KL_ANNEALING_EPOCHS = 10
 ANOMALY_SHARE = 0.75
@@ -60,7 +62,7 @@ class Trained:
 def train_autoencoder(
     model: AutoencoderName,
     images: np.ndarray,
-    recipe: Recipe = Recipe(),
+    recipe: Recipe = RECIPE,
     *,
     title: str = "",
     checkpoint: Path | None = None,
@@ -118,7 +120,7 @@ def train_and_save(
     category: str,
     data: Path,
     weights: Path,
-    recipe: Recipe = Recipe(),
+    recipe: Recipe = RECIPE,
     images: np.ndarray | None = None,
 ) -> IndexEntry:
     """Trains one model on one category and saves it with its calibration.

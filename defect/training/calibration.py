@@ -29,7 +29,7 @@ from defect.weights.quantisation import as_stored
 
 _BATCH = 16
 _DIAGONAL_SHARE = 0.1
-"""Part of each block's covariance replaced by its diagonal: the photos are too few for all of it."""
+"""Part of each block's covariance replaced by its diagonal: there are few photos."""
 _SHARED_SHARE = 0.05
 _SPREAD_FLOOR = 0.5
 _CHANNEL_PHOTOS = 64

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from defect.weights.files import relative_path
+from defect.weights.index import relative_path
 
 RUNS_FOLDER = Path("runs")
 

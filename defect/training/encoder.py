@@ -23,7 +23,9 @@ from defect.training.checkpoint import History, checkpoint_path
 from defect.training.corruption import MASK_WEIGHT, add_gaussian_noise, paste_anomalies
 from defect.training.loop import Batch, Recipe, pick_device, train, training_record
 from defect.training.teacher import Teacher, dataset_of, load_photos, load_teacher
-from defect.weights.files import IndexEntry, Metadata, NotAvailable, read, save
+from defect.weights.errors import NotAvailable
+from defect.weights.files import Metadata, read, save
+from defect.weights.index import IndexEntry
 
 MODEL, NAME = "encoder", "shared"
 RECIPE = Recipe(epochs=14)

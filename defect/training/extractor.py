@@ -24,7 +24,8 @@ from defect.training.corruption import paste_anomalies
 from defect.training.encoder import vary
 from defect.training.loop import Batch, Recipe, pick_device, train, training_record
 from defect.training.teacher import Teacher, dataset_of, load_teacher
-from defect.weights.files import IndexEntry, Metadata, save
+from defect.weights.files import Metadata, save
+from defect.weights.index import IndexEntry
 from defect.weights.quantisation import as_stored
 
 MODEL, NAME = "extractor", "shared"
@@ -101,7 +102,7 @@ def train_extractor(
     network: Extractor | None = None,
     checkpoint: Path | None = None,
 ) -> tuple[Extractor, History]:
-    """Distils an extractor from random weights, or resumes from the checkpoint of the same training.
+    """Distils an extractor from random weights, or resumes the same training.
 
     Args:
         images: N×256×256×3 uint8 photos of any products.

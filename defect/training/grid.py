@@ -19,7 +19,8 @@ from defect.inspection import Message
 from defect.networks.autoencoders import AUTOENCODERS, AutoencoderName
 from defect.training import autoencoder, memory
 from defect.training.loop import HELD_OUT_LEAST, Recipe, split
-from defect.weights.files import IndexEntry, read_index, read_metadata, relative_path
+from defect.weights.files import read_metadata
+from defect.weights.index import IndexEntry, read_index, relative_path
 
 Action = Literal["train", "evaluate", "done", "too few photos"]
 """`evaluate`: trained, but the file has no figures although there are test photos."""

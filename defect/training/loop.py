@@ -39,7 +39,7 @@ START_FACTOR, END_FACTOR = 25.0, 40.0
 class Recipe:
     """What decides a training's result, besides its photos."""
 
-    epochs: int = 40
+    epochs: int
     learning_rate: float = 2e-3
     """At the peak of the cycle."""
     batch_size: int = 16

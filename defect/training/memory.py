@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from defect.datasets import mvtec, provenance
 from defect.datasets.samples import load_images
@@ -20,7 +22,8 @@ from defect.inspection import Message, WeightsSource
 from defect.training.memory_fit import FittedMemory, fit_memory
 from defect.training.outliers import find_outliers
 from defect.weights import files
-from defect.weights.files import WEIGHTS_FOLDER, IndexEntry, Metadata, Training, save
+from defect.weights.files import Metadata, Training, save
+from defect.weights.index import WEIGHTS_FOLDER, IndexEntry
 
 MODEL = "memory"
 MAX_PHOTOS = 300
@@ -178,11 +181,13 @@ class _Opened:
 
 
 def _as_source(photo: Source | PhotoSource, number: int) -> PhotoSource:
-    if isinstance(photo, (str, Path)):
+    if isinstance(photo, (str, os.PathLike)):
         return PhotoFile(Path(photo), Path(photo).name)
-    if hasattr(photo, "read") and hasattr(photo, "name"):
-        return photo
-    return _Opened(photo, photo.name if isinstance(photo, Photo) else f"photo {number}")  # type: ignore[arg-type]
+    if isinstance(photo, Photo):
+        return _Opened(photo, photo.name)
+    if isinstance(photo, (bytes, Image.Image, np.ndarray)):
+        return _Opened(photo, f"photo {number}")
+    return photo
 
 
 def _read_distinct(

@@ -21,7 +21,8 @@ from defect.imaging.photo import network_input
 from defect.networks.steel_cnn import SteelCNN
 from defect.training.checkpoint import History, checkpoint_path
 from defect.training.loop import Batch, Recipe, pick_device, train, training_record
-from defect.weights.files import IndexEntry, Metadata, save
+from defect.weights.files import Metadata, save
+from defect.weights.index import IndexEntry
 from defect.weights.quantisation import as_stored
 
 MODEL, NAME = "cnn", "neu"

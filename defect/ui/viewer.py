@@ -18,7 +18,7 @@ from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Inspection, unfamiliar
 from defect.ui.i18n import translate, translate_message
 from defect.ui.payload import jpeg, packed, steps, to_wire
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 from defect.weights.resolution import DownloadPending
 
 

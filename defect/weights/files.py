@@ -2,8 +2,7 @@
 
 A file holds the network (`network.*`), the calibration (`calibration.*`) and one JSON document in
 its header. Floats are stored in half precision; the VAE's three dense layers, 97 % of its size, in
-8 bits with one scale a row. `index.json` beside the files lists each with its sha256 and size, and
-nothing is used before its checksum was compared.
+8 bits with one scale a row.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +19,26 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
-from defect.inspection import WeightsSource
+from defect.inspection import Message, WeightsSource
+from defect.weights.errors import NotAvailable as NotAvailable
+from defect.weights.errors import WeightsError as WeightsError
+from defect.weights.index import (
+    INDEX_NAME,
+    SCHEMA_VERSION,
+    IndexEntry,
+    check_version,
+    find_entry,
+    read_index,
+    relative_path,
+    replace_file,
+    update_index,
+)
+from defect.weights.index import WEIGHTS_FOLDER as WEIGHTS_FOLDER
 from defect.weights.quantisation import SCALE_SUFFIX, Packed, pack, unpack
 
-SCHEMA_VERSION = 1
-WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
-INDEX_NAME = "index.json"
 MAX_FILE_BYTES = 200 * 1024**2
 _HEADER_KEY = "defect"
 _LFS_MAGIC = b"version https://git-lfs"
-
-
-class WeightsError(RuntimeError):
-    """A weights file that must not be used; the text says which and what to do."""
-
-
-class NotAvailable(WeightsError):
-    """There are no weights for that model and category here."""
 
 
 @dataclass(frozen=True)
@@ -106,37 +107,30 @@ class Weights:
     """Those of the calibration that the file keeps in 8 bits, as it keeps them."""
 
 
-@dataclass(frozen=True)
-class IndexEntry:
-    """One line of `index.json`."""
-
-    file: str
-    model: str
-    category: str
-    sha256: str
-    size: int
-
-
-def relative_path(model: str, category: str) -> str:
-    """`<model>/<category>.safetensors`."""
-    return f"{model}/{category}.safetensors"
-
-
 def save(
     folder: Path,
     network: Mapping[str, Tensor],
     calibration: Mapping[str, Tensor],
     metadata: Metadata,
 ) -> IndexEntry:
-    """Writes `<folder>/<model>/<category>.safetensors` in one step and lists it in the index."""
+    """Writes `<folder>/<model>/<category>.safetensors` and lists it in the index.
+
+    Killed at any point, the folder holds the old file or the new one, and an index that lists it.
+    """
     data = to_bytes(network, calibration, metadata)
-    relative = relative_path(metadata.model, metadata.category)
-    _replace_file(folder / relative, data)
-    entry = IndexEntry(
-        relative, metadata.model, metadata.category, hashlib.sha256(data).hexdigest(), len(data)
-    )
-    entries = [e for e in read_index(folder) if e.file != relative] + [entry]
-    write_index(folder, entries)
+    file = relative_path(metadata.model, metadata.category)
+    sha256 = hashlib.sha256(data).hexdigest()
+    entry = IndexEntry(file, metadata.model, metadata.category, sha256, len(data))
+
+    def listed(entries: list[IndexEntry], new: IndexEntry) -> list[IndexEntry]:
+        return [e for e in entries if e.file != file] + [new]
+
+    old = find_entry(folder, metadata.model, metadata.category)
+    if old is not None and (folder / file).is_file():
+        pending = replace(entry, previous=old.sha256)
+        update_index(folder, lambda entries: listed(entries, pending))
+    replace_file(folder / file, data)
+    update_index(folder, lambda entries: listed(entries, entry))
     return entry
 
 
@@ -154,47 +148,6 @@ def to_bytes(
     return data
 
 
-def read_index(folder: Path = WEIGHTS_FOLDER) -> list[IndexEntry]:
-    """The files listed in the folder's `index.json`, sorted; none if there is no index.
-
-    Raises:
-        WeightsError: the index is damaged or of another schema version.
-    """
-    path = folder / INDEX_NAME
-    if not path.is_file():
-        return []
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        _check_version(document["schema_version"], f"weights/{INDEX_NAME}")
-        entries = [IndexEntry(**entry) for entry in document["files"]]
-        for entry in entries:
-            texts = (entry.file, entry.model, entry.category, entry.sha256)
-            if not (all(isinstance(t, str) for t in texts) and isinstance(entry.size, int)):
-                raise TypeError("an entry of another type")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise WeightsError(
-            f"weights/{INDEX_NAME} is damaged. Restore it from the repository."
-        ) from error
-    return sorted(entries, key=lambda e: e.file)
-
-
-def write_index(
-    folder: Path, entries: list[IndexEntry], hub: Mapping[str, Any] | None = None
-) -> None:
-    """Writes `index.json`; without `hub` it keeps what it says about the Hub."""
-    path = folder / INDEX_NAME
-    if hub is None and path.is_file():
-        hub = json.loads(path.read_text("utf-8")).get("hub")
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "hub": hub or {"repo": None, "revision": None},
-        "files": [dataclasses.asdict(e) for e in sorted(entries, key=lambda e: e.file)],
-    }
-    _replace_file(path, (json.dumps(document, indent=1) + "\n").encode())
-
-
 def read(folder: Path, model: str, category: str) -> Weights:
     """Reads and verifies the bundled weights of one model and category.
 
@@ -202,24 +155,48 @@ def read(folder: Path, model: str, category: str) -> Weights:
         NotAvailable: the index does not list them.
         WeightsError: absent, an LFS pointer, a wrong checksum, damaged, or another schema.
     """
-    index = read_index(folder)
-    relative = relative_path(model, category)
-    entry = next((e for e in index if e.file == relative), None)
+    data, entry = read_bytes(folder, model, category)
+    source = WeightsSource("bundled", entry.file, hashlib.sha256(data).hexdigest(), len(data))
+    return parse(data, source)
+
+
+def read_bytes(folder: Path, model: str, category: str) -> tuple[bytes, IndexEntry]:
+    """A bundled weights file's verified content, and its line in the index.
+
+    Raises:
+        NotAvailable: the index does not list it.
+        WeightsError: absent, an LFS pointer, or a wrong checksum.
+    """
+    entry = find_entry(folder, model, category)
     if entry is None:
-        have = ", ".join(e.category for e in index if e.model == model) or "none"
         raise NotAvailable(
-            f'No {model.upper()} weights for "{category}" are available here '
-            f"(available for {model.upper()}: {have}). Train them with "
-            f"`python -m defect train {model} {category} --data DIR`."
+            Message(
+                "no_weights",
+                'No {model} weights for "{category}" are available here (available for {model}: '
+                "{available}). Train them with `python -m defect train {name} {category} --data "
+                "DIR`.",
+                model=model.upper(),
+                name=model,
+                category=category[:60],
+                available=", ".join(e.category for e in read_index(folder) if e.model == model)
+                or "none",
+            )
         )
-    data = _read_bounded(folder / relative, entry)
+    data = _read_bounded(folder / entry.file, entry)
     found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
+    if found not in (entry.sha256, entry.previous):
         raise WeightsError(
-            f"weights/{relative} does not have the checksum listed in {INDEX_NAME} "
-            f"(expected {entry.sha256[:12]}…, found {found[:12]}…). Fetch the file again."
+            Message(
+                "wrong_checksum",
+                "weights/{file} does not have the checksum listed in {index} (expected "
+                "{expected}, found {found}). Fetch the file again.",
+                file=entry.file,
+                index=INDEX_NAME,
+                expected=f"{entry.sha256[:12]}…",
+                found=f"{found[:12]}…",
+            )
         )
-    return parse(data, WeightsSource("bundled", relative, found, len(data)))
+    return data, entry
 
 
 def parse(data: bytes, source: WeightsSource) -> Weights:
@@ -232,24 +209,36 @@ def parse(data: bytes, source: WeightsSource) -> Weights:
         metadata = _metadata_from_header(data, source.file)
         tensors = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
-        raise WeightsError(
-            f"weights/{source.file} is not a valid safetensors file. Fetch it again."
-        ) from error
+        text = "weights/{file} is not a valid safetensors file. Fetch it again."
+        raise WeightsError(Message("not_safetensors", text, file=source.file)) from error
     groups: dict[str, dict[str, Tensor]] = {"network": {}, "calibration": {}}
     small: dict[str, Packed] = {}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
         packed = name.removesuffix(SCALE_SUFFIX)
         if group not in groups or packed not in tensors:
-            raise WeightsError(f'weights/{source.file} holds an unknown tensor "{name}".')
+            raise WeightsError(
+                Message(
+                    "unknown_tensor",
+                    'weights/{file} holds an unknown tensor "{tensor}". Fetch it again.',
+                    file=source.file,
+                    tensor=name[:60],
+                )
+            )
         if name == packed:
             scale = tensors.get(name + SCALE_SUFFIX)
             try:
                 groups[group][rest] = unpack(tensor, scale)
             except ValueError as error:
                 raise WeightsError(
-                    f'weights/{source.file} holds a damaged tensor "{name}": {error}. '
-                    f"Fetch it again."
+                    Message(
+                        "damaged_tensor",
+                        'weights/{file} holds a damaged tensor "{tensor}": {reason}. Fetch it '
+                        "again.",
+                        file=source.file,
+                        tensor=name[:60],
+                        reason=str(error),
+                    )
                 ) from error
             if scale is not None and group == "calibration":
                 small[rest] = Packed(tensor, scale)
@@ -263,15 +252,18 @@ def read_metadata(path: Path) -> Metadata:
         WeightsError: not a weights file of this project.
     """
     if not path.is_file():
-        raise WeightsError(
-            f"weights/{path.parent.name}/{path.name} is listed in {INDEX_NAME} but absent. "
-            f"Fetch the file again."
-        )
+        raise _absent(f"{path.parent.name}/{path.name}")
     with path.open("rb") as file:
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or start == _LFS_MAGIC[:8] or length > 16 * 1024**2:
-            raise WeightsError(f"weights/{path.parent.name}/{path.name} is not a weights file.")
+            raise WeightsError(
+                Message(
+                    "not_weights",
+                    "weights/{file} is not a weights file. Fetch it again.",
+                    file=f"{path.parent.name}/{path.name}",
+                )
+            )
         return _metadata_from_header(start + file.read(length), f"{path.parent.name}/{path.name}")
 
 
@@ -291,8 +283,14 @@ def load_into(network: nn.Module, weights: Weights) -> None:
     ]
     if problems:
         raise WeightsError(
-            f"weights/{weights.source.file} does not fit the {weights.metadata.model.upper()} "
-            f"network: {'; '.join(sorted(problems)[:3])}. Train or fetch it again."
+            Message(
+                "does_not_fit",
+                "weights/{file} does not fit the {model} network: {problems}. Train or fetch it "
+                "again.",
+                file=weights.source.file,
+                model=weights.metadata.model.upper(),
+                problems="; ".join(sorted(problems)[:3]),
+            )
         )
     network.load_state_dict(weights.network, strict=True)
 
@@ -302,45 +300,41 @@ def _metadata_from_header(data: bytes, file: str) -> Metadata:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
         document = json.loads(header["__metadata__"][_HEADER_KEY])
-        _check_version(document["schema_version"], f"weights/{file}")
+        check_version(document["schema_version"], f"weights/{file}")
         return Metadata.from_document(document)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, WeightsError):
             raise
-        raise WeightsError(
-            f"weights/{file} has no readable metadata of this project. Fetch it again."
-        ) from error
-
-
-def _check_version(version: object, name: str) -> None:
-    if version != SCHEMA_VERSION:
-        raise WeightsError(
-            f"{name} has schema version {version}; this program reads version {SCHEMA_VERSION}. "
-            f"Update the program or the weights."
-        )
+        text = "weights/{file} has no readable metadata of this project. Fetch it again."
+        raise WeightsError(Message("no_metadata", text, file=file)) from error
 
 
 def _read_bounded(path: Path, entry: IndexEntry) -> bytes:
-    name = f"weights/{entry.file}"
     if not path.is_file():
-        raise WeightsError(f"{name} is listed in {INDEX_NAME} but absent. Fetch the file again.")
+        raise _absent(entry.file)
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
-        raise WeightsError(f"{name} is {size} bytes, more than a weights file can have.")
+        raise WeightsError(
+            Message(
+                "weights_too_large",
+                "weights/{file} is {size} MB, more than a weights file can have.",
+                file=entry.file,
+                size=f"{size / 1e6:.0f}",
+            )
+        )
     data = path.read_bytes()
     if data.startswith(_LFS_MAGIC):
         raise WeightsError(
-            f"{name} is a Git LFS pointer, not the weights. Run `git lfs pull` and start again."
+            Message(
+                "lfs_pointer",
+                "weights/{file} is a Git LFS pointer, not the weights. Run `git lfs pull` and "
+                "start again.",
+                file=entry.file,
+            )
         )
     return data
 
 
-def _replace_file(path: Path, data: bytes) -> None:
-    """Writes beside the target and renames, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _absent(file: str) -> WeightsError:
+    text = "weights/{file} is listed in {index} but absent. Fetch the file again."
+    return WeightsError(Message("weights_absent", text, file=file, index=INDEX_NAME))

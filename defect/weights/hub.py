@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from defect.weights.hub_errors import COMMIT, HubError, StillFetching, described
+from defect.inspection import Message
+from defect.weights.hub_errors import COMMIT, HubError, StillFetching, describe_error
 
 APP_WAIT = 5.0
 """Seconds the app waits for a download before it says so and goes on without it."""
@@ -53,7 +54,7 @@ class ExpectedFile:
 
 
 @dataclass(frozen=True)
-class Progress:
+class DownloadProgress:
     """How far a download is."""
 
     received: int
@@ -80,10 +81,21 @@ class _Fetch:
     def advance(self, count: int) -> None:
         self.received += count
         if self.received > self.wanted.size:
-            raise HubError(f"{_name(self.pin, self.wanted)} is larger than listed. It is refused.")
+            raise HubError(
+                Message(
+                    "larger_than_listed_refused",
+                    "{name} is larger than listed. It is refused.",
+                    name=_name(self.pin, self.wanted),
+                )
+            )
         if time.monotonic() - self.started > LONGEST:
             raise HubError(
-                f"{_name(self.pin, self.wanted)} took over {LONGEST / 60:.0f} minutes. Try again."
+                Message(
+                    "took_over_minutes_try",
+                    "{name} took over {value} minutes. Try again.",
+                    name=_name(self.pin, self.wanted),
+                    value=f"{LONGEST / 60:.0f}",
+                )
             )
 
 
@@ -153,14 +165,27 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Expected
                 return pin, ExpectedFile(file, blob.name, blob.stat().st_size)
         about = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
     except HFValidationError as error:
-        raise HubError(f'"{repo}" is no name of a repository. Check {named}.') from error
+        raise HubError(
+            Message(
+                "name_repository_check",
+                '"{repo}" is no name of a repository. Check {named}.',
+                repo=repo,
+                named=named,
+            )
+        ) from error
     except (HTTPError, InvalidURL, OSError, ValueError, RuntimeError, EntryNotFoundError) as error:
-        why = described(error, file, repo, revision, named)
+        why = describe_error(error, file, repo, revision, named)
         _NOT_FOUND[pin, file] = time.monotonic(), why
         raise HubError(why) from error
     commit, sha256, size = about.commit_hash or "", about.etag or "", about.size or 0
     if not (COMMIT.fullmatch(commit) and SHA256.fullmatch(sha256) and size):
-        raise HubError(f"{_name(pin, unknown)} has no checksum there. Name another repository.")
+        raise HubError(
+            Message(
+                "has_checksum_name_another",
+                "{name} has no checksum there. Name another repository.",
+                name=_name(pin, unknown),
+            )
+        )
     return Pin(repo, commit, named), ExpectedFile(file, sha256, size)
 
 
@@ -180,8 +205,14 @@ def fetch(pin: Pin, wanted: ExpectedFile, wait: float | None = None) -> bytes:
     running = start(pin, wanted)
     if not running.done.wait(wait):
         raise StillFetching(
-            f"{_name(pin, wanted)} is being fetched: {megabytes(running.received)} of "
-            f"{megabytes(wanted.size)} so far. Try again in a moment."
+            Message(
+                "being_fetched_so_far",
+                "{name} is being fetched: {megabytes} of {megabytes2} so far. Try "
+                "again in a moment.",
+                name=_name(pin, wanted),
+                megabytes=megabytes(running.received),
+                megabytes2=megabytes(wanted.size),
+            )
         )
     data = None if running.failure else cached(pin, wanted)
     if data is None:
@@ -202,12 +233,12 @@ def start(pin: Pin, wanted: ExpectedFile) -> _Fetch:
     return fresh
 
 
-def progress(pin: Pin, wanted: ExpectedFile) -> Progress | None:
+def progress(pin: Pin, wanted: ExpectedFile) -> DownloadProgress | None:
     """How far the file's download is; None if none was started here."""
     known = _FETCHES.get((pin, wanted))
     if known is None:
         return None
-    return Progress(known.received, wanted.size, not known.done.is_set(), known.failure)
+    return DownloadProgress(known.received, wanted.size, not known.done.is_set(), known.failure)
 
 
 def megabytes(size: int) -> str:
@@ -226,7 +257,7 @@ def _run(fetch: _Fetch) -> None:
             _download(fetch)
         failure = ""
     except (*known, EntryNotFoundError, XetDownloadError) as error:
-        failure = described(
+        failure = describe_error(
             error, fetch.wanted.file, fetch.pin.repo, fetch.pin.revision, fetch.pin.named
         )
         fetch.final = isinstance(error, _Refused)
@@ -247,14 +278,27 @@ def _download(fetch: _Fetch) -> None:
 
     pin, wanted, name = fetch.pin, fetch.wanted, _name(fetch.pin, fetch.wanted)
     if wanted.size > MAX_FILE_BYTES:
-        raise _Refused(f"{name} is {megabytes(wanted.size)}, more than a weights file can have.")
+        raise _Refused(
+            Message(
+                "more_than_weights_file",
+                "{name} is {megabytes}, more than a weights file can have.",
+                name=name,
+                megabytes=megabytes(wanted.size),
+            )
+        )
     # Asked first, as it fails at once where `hf_hub_download` would try an absent Hub for 23 s.
     about = get_hf_file_metadata(hf_hub_url(pin.repo, wanted.file, revision=pin.revision))
     if about.commit_hash is None:
         raise FileMetadataError
     if about.size not in (None, wanted.size):
         raise _Refused(
-            f"{name} is {about.size} bytes, not the {wanted.size} listed. It is refused."
+            Message(
+                "bytes_not_listed_refused",
+                "{name} is {size} bytes, not the {size2} listed. It is refused.",
+                name=name,
+                size=about.size,
+                size2=wanted.size,
+            )
         )
     if about.etag and len(about.etag) == 64 and about.etag != wanted.sha256:
         raise _Refused(_wrong(name, wanted, about.etag))
@@ -302,9 +346,13 @@ def _bar(fetch: _Fetch) -> Any:
 
 
 def _wrong(name: str, wanted: ExpectedFile, found: str) -> str:
-    return (
-        f"{name} does not have the checksum listed (expected {wanted.sha256[:12]}…, "
-        f"found {found[:12]}…). It is refused."
+    return Message(
+        "does_not_have_checksum",
+        "{name} does not have the checksum listed (expected {value}…, found "
+        "{value2}…). It is refused.",
+        name=name,
+        value=wanted.sha256[:12],
+        value2=found[:12],
     )
 
 

@@ -1,37 +1,35 @@
 """Weights → a repository on the Hub: what changed, in one commit, with a card from the headers.
 
-Nothing but safetensors, their index, figures, licence and card goes up, and examples, which are
-drawn anew on the spot: no picture is read from a disk.
+Nothing but safetensors, their index, figures, licence and card goes up, and rendered examples: no
+picture is read from a disk.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from defect.datasets import rendered as synthetic
-from defect.evaluation.scorecard import UNBUNDLED_NAME, Result, read_results
-from defect.evaluation.scorecard.headers import read_unbundled
 from defect.imaging.photo import SUFFIXES
-from defect.weights import files as weights
-from defect.weights import resolution as sources
-from defect.weights.files import (
+from defect.inspection import Message
+from defect.weights import files, resolution, unbundled
+from defect.weights.errors import WeightsError
+from defect.weights.files import Metadata
+from defect.weights.hub import megabytes
+from defect.weights.index import (
     INDEX_NAME,
     SCHEMA_VERSION,
     IndexEntry,
-    WeightsError,
+    line,
     read_index,
+    relative_path,
+    write_index,
 )
-from defect.weights.hub import megabytes
-from defect.weights.model_card import model_card
+from defect.weights.unbundled import UNBUNDLED_NAME
 
 LICENCE_NAME = "LICENSE.md"
 CARD_NAME = "README.md"
@@ -68,31 +66,42 @@ class Plan:
         return tuple(upload for upload in self.uploads if upload.state != "unchanged")
 
 
-def plan(repo: str, folder: Path, unbundled: Path) -> Plan:
+def plan(
+    repo: str,
+    folder: Path,
+    unbundled_folder: Path,
+    *,
+    card: Callable[[str, Sequence[Metadata]], str],
+    examples: Mapping[str, bytes],
+) -> Plan:
     """What `publish` would upload; asks the Hub what it has, and changes nothing.
 
     Args:
         repo: `owner/name`.
         folder: the bundled weights.
-        unbundled: weights too large to be bundled, a folder with its own index; may be absent.
+        unbundled_folder: weights too large to be bundled, a folder with its own index; may be
+            absent.
+        card: makes the model card of the repository's name and the files' headers.
+        examples: rendered photos by their path in the repository, `examples/<category>/<name>`.
 
     Raises:
         PublishError: a picture in one of the folders, no weights, or the Hub does not answer.
         WeightsError: a file fails its checksum or is damaged.
     """
-    local = _verified(unbundled) | _verified(folder)
+    local = _verified(unbundled_folder) | _verified(folder)
     if not local:
-        raise PublishError("There are no weights to publish.")
+        raise PublishError(Message("nothing_to_publish", "There are no weights to publish."))
     remote = _on_hub(repo)
     there = {
         entry.file: entry
-        for entry in sources.only_on_hub(folder)
+        for entry in resolution.only_on_hub(folder)
         if entry.file not in local and (remote or {}).get(entry.file) == entry.sha256
     }
     entries = [*(entry for entry, _ in local.values()), *there.values()]
-    found = _headers(folder, unbundled, {entry.file for entry in entries})
+    headers = _headers(local, folder, {entry.file for entry in entries})
     contents: dict[str, Path | bytes] = {file: path for file, (_, path) in local.items()}
-    contents |= _small_files(repo, folder, entries, found)
+    contents |= _small_files(folder, entries) | _wanted_examples(examples, entries)
+    contents[CARD_NAME] = card(repo, headers).encode()
     uploads = tuple(_upload(path, contents[path], remote or {}) for path in sorted(contents))
     bundled = {entry.file for entry in read_index(folder)}
     outside = tuple(entry for entry in entries if entry.file not in bundled)
@@ -110,7 +119,7 @@ def publish(planned: Plan, folder: Path) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    with _told(planned.repo):
+    with _readable_errors(planned.repo):
         api = HfApi()
         if not planned.exists:
             api.create_repo(planned.repo, exist_ok=True)
@@ -123,10 +132,16 @@ def publish(planned: Plan, folder: Path) -> str:
         else:
             revision = api.model_info(planned.repo).sha
     if revision is None:
-        raise PublishError(f"The Hub did not name the commit of {planned.repo}. Publish again.")
-    files = [dataclasses.asdict(entry) for entry in planned.only_on_hub]
-    hub = {"repo": planned.repo, "revision": revision, "files": files}
-    weights.write_index(folder, read_index(folder), hub)
+        raise PublishError(
+            Message(
+                "hub_did_not_name",
+                "The Hub did not name the commit of {repo}. Publish again.",
+                repo=planned.repo,
+            )
+        )
+    listed = [line(entry) for entry in planned.only_on_hub]
+    hub = {"repo": planned.repo, "revision": revision, "files": listed}
+    write_index(folder, read_index(folder), hub)
     return revision
 
 
@@ -149,59 +164,55 @@ def _verified(folder: Path) -> dict[str, tuple[IndexEntry, Path]]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES:
             raise PublishError(
-                f"There is a picture among the weights, {path.name}. Photos of data sets may not "
-                f"be passed on: remove it and publish again."
+                Message(
+                    "picture_among_weights_photos",
+                    "There is a picture among the weights, {name}. Photos of data sets may "
+                    "not be passed on: remove it and publish again.",
+                    name=path.name,
+                )
             )
     for entry in (entries := read_index(folder)):
-        weights.read(folder, entry.model, entry.category)
+        files.read(folder, entry.model, entry.category)
     return {entry.file: (entry, folder / entry.file) for entry in entries}
 
 
-def _headers(folder: Path, unbundled: Path, files: set[str]) -> list[Result]:
-    """The headers of what will be on the Hub, there all of it bundled."""
-    everything = [*read_results(folder), *read_results(unbundled), *read_unbundled(folder)]
-    found = {
-        weights.relative_path(r.model, r.category): dataclasses.replace(r, bundled=True)
-        for r in reversed(everything)
-    }
-    missing = files - found.keys()
+def _headers(
+    local: Mapping[str, tuple[IndexEntry, Path]], folder: Path, wanted: set[str]
+) -> list[Metadata]:
+    """The headers of what will be on the Hub."""
+    found = {relative_path(h.model, h.category): h for h in unbundled.read(folder)}
+    found |= {file: files.read_metadata(path) for file, (_, path) in local.items()}
+    missing = wanted - found.keys()
     if missing:
-        raise WeightsError(f"There are no figures of {', '.join(sorted(missing))}.")
-    order = [weights.relative_path(r.model, r.category) for r in everything]
-    return [found[name] for name in dict.fromkeys(order) if name in files]
+        raise WeightsError(
+            Message(
+                "figures_missing",
+                "There are no figures for {files}. Evaluate them first.",
+                files=", ".join(sorted(missing)),
+            )
+        )
+    return [header for file, header in found.items() if file in wanted]
 
 
-def _small_files(
-    repo: str, folder: Path, entries: Sequence[IndexEntry], found: Sequence[Result]
-) -> dict[str, Path | bytes]:
-    """Card, index, licence, figures and the drawn examples."""
+def _small_files(folder: Path, entries: Sequence[IndexEntry]) -> dict[str, Path | bytes]:
+    """Index, licence and figures."""
     index = {
         "schema_version": SCHEMA_VERSION,
         "hub": {"repo": None, "revision": None},
-        "files": [dataclasses.asdict(e) for e in sorted(entries, key=lambda e: e.file)],
+        "files": [line(entry) for entry in sorted(entries, key=lambda e: e.file)],
     }
-    files: dict[str, Path | bytes] = {
-        INDEX_NAME: (json.dumps(index, indent=1) + "\n").encode(),
-        CARD_NAME: model_card(repo, found).encode(),
-    }
-    files |= {
-        name: folder / name for name in (LICENCE_NAME, UNBUNDLED_NAME) if (folder / name).is_file()
-    }
-    wanted = {entry.category for entry in entries}
-    wanted |= {"rendered_steel"} if "neu" in wanted else set()
-    drawn = _examples() if wanted & {*synthetic.CATEGORIES, "rendered_steel"} else {}
-    return files | {path: data for path, data in drawn.items() if path.split("/")[1] in wanted}
+    small: dict[str, Path | bytes] = {INDEX_NAME: (json.dumps(index, indent=1) + "\n").encode()}
+    names = (LICENCE_NAME, UNBUNDLED_NAME)
+    return small | {name: folder / name for name in names if (folder / name).is_file()}
 
 
-@lru_cache(maxsize=1)
-def _examples() -> dict[str, bytes]:
-    """The app's examples by their paths in the repository, drawn anew."""
-    with tempfile.TemporaryDirectory() as folder:
-        synthetic.write_examples(Path(folder))
-        return {
-            f"examples/{path.parent.name}/{path.name}": path.read_bytes()
-            for path in sorted(Path(folder).rglob("*.jpg"))
-        }
+def _wanted_examples(
+    examples: Mapping[str, bytes], entries: Sequence[IndexEntry]
+) -> dict[str, Path | bytes]:
+    """The examples of the categories there are weights for."""
+    categories = {entry.category for entry in entries}
+    categories |= {"rendered_steel"} if "neu" in categories else set()
+    return {path: data for path, data in examples.items() if path.split("/")[1] in categories}
 
 
 def _upload(path: str, content: Path | bytes, remote: dict[str, str]) -> Upload:
@@ -220,7 +231,7 @@ def _on_hub(repo: str) -> dict[str, str] | None:
     from huggingface_hub import HfApi, RepoFile
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    with _told(repo):
+    with _readable_errors(repo):
         try:
             listed = list(HfApi().list_repo_tree(repo, recursive=True))
         except GatedRepoError:
@@ -235,7 +246,7 @@ def _on_hub(repo: str) -> dict[str, str] | None:
 
 
 @contextmanager
-def _told(repo: str) -> Iterator[None]:
+def _readable_errors(repo: str) -> Iterator[None]:
     """Turns the Hub client's errors into a sentence."""
     from httpx2 import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -245,18 +256,35 @@ def _told(repo: str) -> Iterator[None]:
     except HfHubHTTPError as error:
         if error.response.status_code in (401, 403):
             raise PublishError(
-                f"The Hub does not let you write to {repo}. Set HF_TOKEN to a token that may "
-                f"write, or run `hf auth login`."
+                Message(
+                    "hub_does_not_let",
+                    "The Hub does not let you write to {repo}. Set HF_TOKEN to a token "
+                    "that may write, or run `hf auth login`.",
+                    repo=repo,
+                )
             ) from error
         raise PublishError(
-            f"The Hub answered with error {error.response.status_code}. Nothing was published; "
-            f"try again later."
+            Message(
+                "hub_answered_error_nothing",
+                "The Hub answered with error {status_code}. Nothing was published; try "
+                "again later.",
+                status_code=error.response.status_code,
+            )
         ) from error
     except OfflineModeIsEnabled as error:
-        raise PublishError("HF_HUB_OFFLINE is set. Unset it to publish.") from error
+        raise PublishError(
+            Message("hf_hub_offline_set", "HF_HUB_OFFLINE is set. Unset it to publish.")
+        ) from error
     except HFValidationError as error:
-        raise PublishError(f'"{repo}" is no name on the Hub. Give OWNER/NAME.') from error
+        raise PublishError(
+            Message(
+                "name_hub_give_owner", '"{repo}" is no name on the Hub. Give OWNER/NAME.', repo=repo
+            )
+        ) from error
     except HTTPError as error:
         raise PublishError(
-            "The Hub cannot be reached. Nothing was published; try again later."
+            Message(
+                "hub_cannot_reached_nothing",
+                "The Hub cannot be reached. Nothing was published; try again later.",
+            )
         ) from error

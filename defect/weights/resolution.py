@@ -7,26 +7,26 @@ another place for the same files. Whatever the source, the index's checksum deci
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from defect.inspection import WeightsSource
-from defect.weights import files as weights
-from defect.weights import hub
-from defect.weights.files import (
+from defect.inspection import Message, WeightsSource
+from defect.weights import files, hub
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Weights
+from defect.weights.hub import DownloadProgress, ExpectedFile, HubError, Pin, StillFetching
+from defect.weights.index import (
     INDEX_NAME,
     IndexEntry,
-    NotAvailable,
-    Weights,
-    WeightsError,
+    damaged,
+    read_document,
     read_index,
     relative_path,
 )
-from defect.weights.hub import ExpectedFile, HubError, Pin, Progress, StillFetching
 
 Kind = Literal["bundled", "hub cache", "hub"]
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -37,7 +37,7 @@ class DownloadPending(NotAvailable):
 
 
 @dataclass(frozen=True)
-class Place:
+class Availability:
     """Where one model and category's weights are."""
 
     kind: Kind
@@ -57,11 +57,17 @@ def pin(folder: Path) -> Pin | None:
     if repo is None:
         return None
     if not _REPO.fullmatch(repo):
-        raise WeightsError(f'"{repo}" is no repository on the Hub. Give OWNER/NAME.')
+        text = '"{repo}" is not a repository on the Hub. Use OWNER/NAME.'
+        raise WeightsError(Message("not_a_repository", text, repo=repo[:80]))
     if revision is None or not hub.COMMIT.fullmatch(revision):
         raise WeightsError(
-            f"Which commit of {repo}? Give its 40 hexadecimal digits as `hub.revision` in "
-            f"weights/{INDEX_NAME}, or set DEFECT_HUB_REVISION."
+            Message(
+                "which_commit",
+                "Which commit of {repo}? Put its 40 hexadecimal digits as `hub.revision` into "
+                "weights/{index}, or set DEFECT_HUB_REVISION.",
+                repo=repo,
+                index=INDEX_NAME,
+            )
         )
     return Pin(repo, revision)
 
@@ -75,7 +81,7 @@ def only_on_hub(folder: Path) -> list[IndexEntry]:
     return list(_hub_section(folder)[2]) if pin(folder) is not None else []
 
 
-def place(folder: Path, model: str, category: str) -> Place | None:
+def availability(folder: Path, model: str, category: str) -> Availability | None:
     """Where the weights are, by name and size; no request is made and no checksum compared.
 
     Raises:
@@ -84,12 +90,12 @@ def place(folder: Path, model: str, category: str) -> Place | None:
     relative = relative_path(model, category)
     bundled = next((e for e in read_index(folder) if e.file == relative), None)
     if bundled is not None:
-        return Place("bundled", bundled.size)
+        return Availability("bundled", bundled.size)
     entry = next((e for e in only_on_hub(folder) if e.file == relative), None)
     if entry is None:
         return None
-    held = hub.cached_path(_pinned(folder), _wanted(entry)) is not None
-    return Place("hub cache" if held else "hub", entry.size)
+    held = hub.cached_path(_pinned(folder), _expected(entry)) is not None
+    return Availability("hub cache" if held else "hub", entry.size)
 
 
 def read(folder: Path, model: str, category: str) -> Weights:
@@ -99,23 +105,41 @@ def read(folder: Path, model: str, category: str) -> Weights:
         NotAvailable: there are none, here or on the Hub.
         WeightsError: they must not be used; the text says why.
     """
+    data, source = read_bytes_from(folder, model, category)
+    return files.parse(data, source)
+
+
+def read_bytes(folder: Path, model: str, category: str) -> bytes:
+    """The verified file itself, from the first source that has it.
+
+    Raises:
+        NotAvailable, WeightsError: as `read`.
+    """
+    return read_bytes_from(folder, model, category)[0]
+
+
+def read_bytes_from(folder: Path, model: str, category: str) -> tuple[bytes, WeightsSource]:
+    """The verified file and where it came from; raises as `read`."""
     try:
-        return weights.read(folder, model, category)
+        data, entry = files.read_bytes(folder, model, category)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return data, WeightsSource("bundled", entry.file, sha256, len(data))
     except WeightsError as problem:
-        source, entry = pin(folder), _entry(folder, model, category)
-        if source is None or entry is None:
+        pinned, listed = pin(folder), _entry(folder, model, category)
+        if pinned is None or listed is None:
             if isinstance(problem, NotAvailable):
-                raise NotAvailable(f"{problem}{_hub_hint(source)}") from problem
+                raise NotAvailable(_and(problem.args[0], _hub_hint(pinned))) from problem
             raise
         lacking = isinstance(problem, NotAvailable)
         try:
-            data = hub.cached(source, _wanted(entry))
-            kind = "hub cache" if data is not None else "hub"
+            cached = hub.cached(pinned, _expected(listed))
+            kind = "hub cache" if cached is not None else "hub"
             # A bundled file that is damaged must not stop the app from serving its others.
-            data = data or hub.fetch(source, _wanted(entry), None if lacking else hub.APP_WAIT)
+            wait = None if lacking else hub.APP_WAIT
+            data = cached or hub.fetch(pinned, _expected(listed), wait)
         except HubError as failure:
-            raise _error(failure, "" if lacking else f"{problem} ") from failure
-    return weights.parse(data, WeightsSource(kind, entry.file, entry.sha256, entry.size))
+            raise _error(failure, None if lacking else problem.args[0]) from failure
+    return data, WeightsSource(kind, listed.file, listed.sha256, listed.size)
 
 
 def wait_for(folder: Path, model: str, category: str) -> None:
@@ -125,29 +149,33 @@ def wait_for(folder: Path, model: str, category: str) -> None:
         NotHereYet: they are on their way.
         NotAvailable: they cannot be had; the text says why.
     """
-    if (where := place(folder, model, category)) is None or where.kind != "hub":
+    if (where := availability(folder, model, category)) is None or where.kind != "hub":
         return
     entry = _entry(folder, model, category)
     if entry is not None:
         try:
-            hub.fetch(_pinned(folder), _wanted(entry), hub.APP_WAIT)
+            hub.fetch(_pinned(folder), _expected(entry), hub.APP_WAIT)
         except HubError as failure:
             raise _error(failure) from failure
 
 
-def start(folder: Path, model: str, category: str) -> Progress | None:
+def start(folder: Path, model: str, category: str) -> DownloadProgress | None:
     """Starts fetching weights that are only on the Hub, and says how far that is.
 
     None: nothing is to be fetched. Never waits.
 
     Raises:
-        WeightsError: as `place`.
+        WeightsError: as `availability`.
     """
     entry = _entry(folder, model, category)
-    if (where := place(folder, model, category)) is None or entry is None or where.kind != "hub":
+    if (
+        (where := availability(folder, model, category)) is None
+        or entry is None
+        or where.kind != "hub"
+    ):
         return None
-    hub.start(_pinned(folder), _wanted(entry))
-    return hub.progress(_pinned(folder), _wanted(entry))
+    hub.start(_pinned(folder), _expected(entry))
+    return hub.progress(_pinned(folder), _expected(entry))
 
 
 def _entry(folder: Path, model: str, category: str) -> IndexEntry | None:
@@ -158,43 +186,46 @@ def _entry(folder: Path, model: str, category: str) -> IndexEntry | None:
 def _pinned(folder: Path) -> Pin:
     found = pin(folder)
     if found is None:
-        raise NotAvailable(_hub_hint(None).strip())
+        raise NotAvailable(_hub_hint(None))
     return found
 
 
-def _hub_hint(source: Pin | None) -> str:
-    if source is None:
-        return f" No repository on the Hub is named in weights/{INDEX_NAME}."
-    return f" {source.repo} on the Hub does not have them either."
+def _hub_hint(pinned: Pin | None) -> Message:
+    if pinned is None:
+        text = "No repository on the Hub is named in weights/{index}."
+        return Message("hub_not_named", text, index=INDEX_NAME)
+    text = "{repo} on the Hub does not have them either."
+    return Message("hub_lacks_them", text, repo=pinned.repo)
 
 
-def _error(failure: HubError, before: str = "") -> NotAvailable:
+def _and(first: str, second: str) -> Message:
+    """Two sentences, each translated by itself."""
+    return Message("two_sentences", "{first} {second}", first=first, second=second)
+
+
+def _error(failure: HubError, before: str | None = None) -> NotAvailable:
     kind = DownloadPending if isinstance(failure, StillFetching) else NotAvailable
-    return kind(f"{before}{failure}")
+    why: str = failure.args[0]
+    return kind(why if before is None else _and(before, why))
 
 
-def _wanted(entry: IndexEntry) -> ExpectedFile:
+def _expected(entry: IndexEntry) -> ExpectedFile:
     return ExpectedFile(entry.file, entry.sha256, entry.size)
 
 
 def _hub_section(folder: Path) -> tuple[str | None, str | None, tuple[IndexEntry, ...]]:
     """Repository, commit and files, as the index has them."""
-    path = folder / INDEX_NAME
-    if not path.is_file():
-        return None, None, ()
     try:
-        section = json.loads(path.read_text("utf-8")).get("hub") or {}
+        section = read_document(folder).get("hub") or {}
         repo, revision = section.get("repo"), section.get("revision")
-        files = tuple(IndexEntry(**entry) for entry in section.get("files", ()))
+        listed = tuple(IndexEntry(**entry) for entry in section.get("files", ()))
         if not all(text is None or isinstance(text, str) for text in (repo, revision)):
             raise TypeError("a name of another type")
-        for entry in files:
+        for entry in listed:
             if entry.file != relative_path(entry.model, entry.category):
                 raise ValueError("a file of another name")
             if not (hub.SHA256.fullmatch(entry.sha256) and entry.size > 0):
                 raise ValueError("no checksum or size")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(
-            f"weights/{INDEX_NAME} is damaged. Restore it from the repository."
-        ) from error
-    return repo, revision, files
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged() from error
+    return repo, revision, listed

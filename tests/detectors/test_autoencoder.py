@@ -16,7 +16,7 @@ from defect.detectors.autoencoder import AutoencoderDetector
 from defect.detectors.stream import BATCH
 from defect.imaging.photo import ImageError
 from defect.inspection import Inspection
-from defect.weights.files import NotAvailable, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError
 from tests.conftest import EXAMPLES
 
 GOOD = EXAMPLES / "rendered_cap/good.jpg"
@@ -131,7 +131,9 @@ def test_same_photo_same_answer(inspect: AutoencoderDetector) -> None:
     assert np.array_equal(first.anomaly_map, second.anomaly_map)
 
 
-def test_a_large_photo_is_shown_small_and_judged_alike(inspect: AutoencoderDetector, tmp_path: Path) -> None:
+def test_a_large_photo_is_shown_small_and_judged_alike(
+    inspect: AutoencoderDetector, tmp_path: Path
+) -> None:
     with Image.open(CHIP) as picture:
         picture.resize((2400, 2400), Image.Resampling.BICUBIC).save(tmp_path / "large.png")
     result = inspect(tmp_path / "large.png")

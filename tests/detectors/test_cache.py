@@ -14,8 +14,9 @@ from defect import load
 from defect.detectors import catalogue
 from defect.detectors.cache import ModelCache, held_bytes
 from defect.detectors.memory_detector import load_extractor
-from defect.networks.autoencoders import DETECTORS, MEMORY
-from defect.weights.files import read_index
+from defect.detectors.registry import DETECTORS
+from defect.networks.autoencoders import MEMORY
+from defect.weights.index import read_index
 
 
 class Model:

@@ -9,7 +9,7 @@ import pytest
 
 from defect.detectors.recognition import Recogniser
 from defect.training import memory as memories
-from defect.weights.files import NotAvailable
+from defect.weights.errors import NotAvailable
 from tests.memory_photos import good_photos, write_extractor
 
 

@@ -86,7 +86,7 @@ def test_the_threshold_s_figures_agree_with_sklearn_and_a_bootstrap(threshold: f
     ):
         assert metric.value == pytest.approx(measure(labels, called))
         drawn = []
-        for _ in range(600):
+        for _ in range(300):
             groups = (np.flatnonzero(~labels), np.flatnonzero(labels))
             chosen = np.concatenate([draw.choice(group, len(group)) for group in groups])
             drawn.append(measure(labels[chosen], called[chosen]))

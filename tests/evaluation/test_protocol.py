@@ -20,7 +20,8 @@ from defect.evaluation.protocol import evaluate, has_test
 from defect.evaluation.scorecard import summary
 from defect.evaluation.transfer import save_transfer, transfer, transfer_line, transfer_means
 from defect.imaging.photo import Photo
-from defect.weights.files import read, read_index, read_metadata, save
+from defect.weights.files import read, read_metadata, save
+from defect.weights.index import read_index
 from tests.conftest import TINY
 
 FILE = f"cae/{TINY}.safetensors"

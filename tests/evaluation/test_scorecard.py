@@ -20,7 +20,9 @@ from defect.evaluation.metrics import image_metrics, pixel_metrics, to_json
 from defect.evaluation.scorecard import Result, Row
 from defect.evaluation.thesis import THESIS
 from defect.weights import files as weights
-from defect.weights.files import Metadata, NotAvailable, Training, WeightsError
+from defect.weights import unbundled
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Metadata, Training
 
 TRAINING = Training(
     epochs_planned=40,
@@ -185,8 +187,8 @@ def test_a_folder_is_read_with_what_is_not_bundled(tmp_path: Path) -> None:
         *(metadata("cae", "pill"), metadata("cnn", "neu", test={"accuracy": 1.0})),
     )
     documents = [asdict(metadata("vae", "bottle")), asdict(metadata("cae", "pill", 1))]
-    unbundled = tmp_path / results.UNBUNDLED_NAME
-    unbundled.write_text(json.dumps({"schema_version": 1, "files": documents}))
+    listed = tmp_path / unbundled.UNBUNDLED_NAME
+    listed.write_text(json.dumps({"schema_version": 1, "files": documents}))
     found = results.read_results(tmp_path)
     assert [(r.model, r.category, r.bundled) for r in found] == [
         ("vae", "bottle", False),
@@ -198,7 +200,7 @@ def test_a_folder_is_read_with_what_is_not_bundled(tmp_path: Path) -> None:
     assert found[0].training == TRAINING
     assert results.rows(found)[2].image_auroc == 0.75
     assert results.steel_of(found) == found[-1]
-    unbundled.unlink()
+    listed.unlink()
     assert len(results.read_results(tmp_path)) == 4
 
 
@@ -207,8 +209,8 @@ def test_a_folder_is_read_with_what_is_not_bundled(tmp_path: Path) -> None:
     ["{", "[]", "{}", '{"schema_version": 2, "files": []}', '{"schema_version": 1, "files": [{}]}'],
 )
 def test_a_damaged_list_of_unbundled_files_is_an_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / results.UNBUNDLED_NAME).write_text(text)
-    with pytest.raises(WeightsError, match=r"unbundled\.json is damaged or of another version"):
+    (tmp_path / unbundled.UNBUNDLED_NAME).write_text(text)
+    with pytest.raises(WeightsError, match=r"unbundled\.json is damaged"):
         results.read_results(tmp_path)
 
 
@@ -330,7 +332,7 @@ def test_unbundling_moves_the_file_and_leaves_the_figures(
     folder = tmp_path / "w"
     shutil.copytree(tiny_weights, folder)
     before = {(r.model, r.category): r for r in results.read_results(folder)}
-    results.unbundle(folder, "cae", "rendered_cap", tmp_path / "moved")
+    unbundled.unbundle(folder, "cae", "rendered_cap", tmp_path / "moved")
     assert [r.category for r in results.read_results(tmp_path / "moved")] == ["rendered_cap"]
     after = {(r.model, r.category): r for r in results.read_results(folder)}
     assert after.keys() == before.keys()
@@ -339,4 +341,4 @@ def test_unbundling_moves_the_file_and_leaves_the_figures(
     assert moved == replace(before["cae", "rendered_cap"], bundled=False)
     assert not (folder / "cae/rendered_cap.safetensors").exists()
     with pytest.raises(NotAvailable, match="not in the bundle"):
-        results.unbundle(folder, "cae", "rendered_cap", tmp_path / "moved")
+        unbundled.unbundle(folder, "cae", "rendered_cap", tmp_path / "moved")

@@ -14,11 +14,11 @@ from defect.networks.autoencoders import (
     VAE,
     Autoencoder,
     AutoencoderName,
-    SteelCNN,
     build_autoencoder,
     count_parameters,
     fold_batch_norm,
 )
+from defect.networks.steel_cnn import SteelCNN
 from defect.training import autoencoder as training
 
 PARAMETERS = {"cae": 777_987, "dae": 777_987, "vae": 26_009_603}

@@ -56,7 +56,9 @@ def looked_at(with_ray: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the parts written, in this process instead of Ray's workers."""
     written: list[str] = []
 
-    def run(left: Sequence[tuple[Path, Sequence[PhotoFile | BucketPhoto]]], job: Job, _: int) -> Iterator:
+    def run(
+        left: Sequence[tuple[Path, Sequence[PhotoFile | BucketPhoto]]], job: Job, _: int
+    ) -> Iterator:
         worker = Worker(job)
         for path, part in left:
             written.append(path.name)

@@ -13,7 +13,8 @@ from PIL import Image
 from defect.datasets.samples import DataError
 from defect.training import autoencoder, checkpoint, grid
 from defect.training.autoencoder import Recipe
-from defect.weights.files import Metadata, Training, read_index, read_metadata, save
+from defect.weights.files import Metadata, Training, read_metadata, save
+from defect.weights.index import read_index
 from tests.conftest import TINY
 
 RECIPE = Recipe(epochs=1)

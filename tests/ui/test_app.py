@@ -69,7 +69,9 @@ def test_health_and_models(client: Client) -> None:
 
 def test_answers_are_typed(client: Client) -> None:
     named = client.view_api(return_format="dict")["named_endpoints"]
-    described = {name: endpoint["returns"][0]["python_type"]["type"] for name, endpoint in named.items()}
+    described = {
+        name: endpoint["returns"][0]["python_type"]["type"] for name, endpoint in named.items()
+    }
     assert "defective: bool" in described["/predict_autoencoder"]
     assert "regions: list[dict(" in described["/predict_autoencoder"]
     assert "results: list[dict(" in described["/compare"]

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from defect.training.teaching import teach
 from gradio.context import LocalContext
 
 from defect.detectors import catalogue
@@ -18,7 +19,6 @@ from defect.detectors.autoencoder import brightness_note
 from defect.evaluation import plots as figures
 from defect.evaluation import scorecard as results
 from defect.imaging.photo import ImageError, read_photo
-from defect.training.teaching import teach
 from defect.ui import batches as batch_work
 from defect.ui import cards as words
 from defect.ui import i18n as ui_texts
@@ -118,7 +118,9 @@ def test_what_photos_are_told_has_its_chinese(chinese: None, tmp_path: Path) -> 
     described += [str(caught.value), *brightness_note(1.2), *brightness_note(0.8)]
     for text in described:
         assert translate_message(text) != text
-        assert not ENGLISH_WORDS.search(translate_message(text).replace("PNG, JPEG", "")), translate_message(text)
+        assert not ENGLISH_WORDS.search(translate_message(text).replace("PNG, JPEG", "")), (
+            translate_message(text)
+        )
 
 
 def test_what_batches_and_teaching_refuse_has_its_chinese(chinese: None, tmp_path: Path) -> None:
@@ -134,7 +136,9 @@ def test_what_batches_and_teaching_refuse_has_its_chinese(chinese: None, tmp_pat
             teach(paths, "part")
         described.append(str(caught.value))
     for text in described:
-        assert not ENGLISH_WORDS.search(re.sub("`.*?`", "", translate_message(text))), translate_message(text)
+        assert not ENGLISH_WORDS.search(re.sub("`.*?`", "", translate_message(text))), (
+            translate_message(text)
+        )
 
 
 def test_what_a_taught_detector_says_is_chinese(chinese: None) -> None:
@@ -151,7 +155,9 @@ def test_what_the_headers_say_has_its_chinese(chinese: None) -> None:
         assert not ENGLISH_WORDS.search(words.expectation(category))
         for model in category.models:
             described = words.origin(*catalogue.header(model, category.name))
-            assert not ENGLISH_WORDS.search(described.replace("CC BY-NC-SA 4.0, MVTec Software", ""))
+            assert not ENGLISH_WORDS.search(
+                described.replace("CC BY-NC-SA 4.0, MVTec Software", "")
+            )
     assert not ENGLISH_WORDS.search(results_words.reading(results.rows(found)))
     steel = results.steel_of(found)
     assert steel is not None

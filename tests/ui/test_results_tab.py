@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors import catalogue
+from defect.detectors.registry import DETECTORS
 from defect.evaluation import scorecard as results
 from defect.evaluation.scorecard import Result
-from defect.networks.autoencoders import DETECTORS
 from defect.ui.tabs import results_sections
 from defect.ui.tabs import results_tables as results_words
 from defect.weights.files import Training

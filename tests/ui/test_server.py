@@ -152,7 +152,9 @@ def test_a_session_holds_no_copy_of_the_app() -> None:
 
 def test_threads_share_one_heap_where_the_library_is_glibc() -> None:
     code = "from defect.serving import settle_memory; print(settle_memory())"
-    described = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    described = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
     assert described.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
 
 

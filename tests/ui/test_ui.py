@@ -12,7 +12,7 @@ from defect.detectors import catalogue
 from defect.ui import cards as words
 from defect.ui.batches import inspect_files
 from defect.ui.sessions import BoundedStore
-from defect.weights.files import NotAvailable
+from defect.weights.errors import NotAvailable
 from tests.conftest import EXAMPLES
 
 CAP = sorted((EXAMPLES / "rendered_cap").glob("*.jpg"))

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from defect.weights import files as weights
 from defect.weights import quantisation as packing
-from defect.weights.files import Metadata, NotAvailable, Training, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Metadata, Training
 
 FILE = "cae/bottle.safetensors"
 TRAINING = Training(9, 8, 7, 0.002, 16, 3, "cpu", "float32", "none", 20, 8, 1.5, [0.4], [0.3])

@@ -132,7 +132,11 @@ def test_a_slow_drip_goes_on_in_the_background(
     with pytest.raises(StillFetching):
         hub.fetch(PIN, WANTED, wait=0.1)
     described = hub.progress(PIN, WANTED)
-    assert described is not None and described.running and 0 < described.received < described.size == len(DATA)
+    assert (
+        described is not None
+        and described.running
+        and 0 < described.received < described.size == len(DATA)
+    )
     assert hub.cached(PIN, WANTED) is None
     server.fault = "stopped"
     assert server.downloads() == 1

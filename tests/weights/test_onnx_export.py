@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from defect.training.teaching import load_taught_file
 from PIL import Image
 
 from defect import __main__, load
-from defect.training.teaching import load_taught_file
 from tests.conftest import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,10 @@ def test_a_taught_detector_is_exported_too(tmp_path: Path) -> None:
     assert (
         __main__.main(["teach", str(EXAMPLES / "rendered_cap/good.jpg"), "--out", str(file)]) == 0
     )
-    session, inspect = _session(tmp_path, "taught", str(file)), load_taught_file(str(file)).inspector
+    session, inspect = (
+        _session(tmp_path, "taught", str(file)),
+        load_taught_file(str(file)).inspector,
+    )
     for name, pixels in _photos().items():
         expected = inspect(pixels)
         score = session.run(None, {"photo": pixels[None]})[0]

@@ -18,7 +18,8 @@ from defect.evaluation.scorecard.headers import number_in
 from defect.weights import files as weights
 from defect.weights import publish
 from defect.weights import resolution as sources
-from defect.weights.files import WEIGHTS_FOLDER, WeightsError
+from defect.weights.errors import WeightsError
+from defect.weights.index import WEIGHTS_FOLDER
 from defect.weights.publish import PublishError, describe, plan
 from tests.conftest import EXAMPLES
 from tests.hub_server import REPO, HubServer
@@ -79,7 +80,9 @@ def test_a_dry_run_shows_everything_and_changes_nothing(
     assert __main__.main(arguments) == 0
     described = capsys.readouterr().out
     assert set(re.findall(r"^new +(\S+)  ", described, re.MULTILINE)) == EXPECTED
-    assert f"{len(EXPECTED)} of {len(EXPECTED)} files" in described and "a new repository" in described
+    assert (
+        f"{len(EXPECTED)} of {len(EXPECTED)} files" in described and "a new repository" in described
+    )
     assert {method for method, _ in hub_server.asked} == {"GET"}
     assert not hub_server.commits and _hub(project) == {"repo": None, "revision": None}
 
@@ -188,7 +191,11 @@ def test_pictures_are_not_published(project: Path, hub_server: HubServer, name: 
     [("gated", "does not let you write"), ("403", "does not let you"), ("500", "error 500")],
 )
 def test_a_hub_that_refuses_is_told(
-    project: Path, hub_server: HubServer, fault: str, described: str, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    hub_server: HubServer,
+    fault: str,
+    described: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     hub_server.fault = fault

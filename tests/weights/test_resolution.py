@@ -20,7 +20,8 @@ from defect.ui.tabs import picker
 from defect.weights import files as weights
 from defect.weights import hub
 from defect.weights import resolution as sources
-from defect.weights.files import NotAvailable, Training, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.files import Training
 from defect.weights.resolution import DownloadPending
 from tests.hub_server import REPO, REVISION, HubServer
 

@@ -5,6 +5,7 @@ Everything is drawn by formula from a seed: no photo of any data set goes in.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,16 @@ def write_steel(root: Path, *, per_class: int = 60, seed: int = 0) -> None:
         for k in range(per_class):
             picture = render_steel(class_name, seed * 1_000_003 + k)
             _save(picture, Path(root) / class_name / f"{class_name}_{k + 1}.png")
+
+
+def render_examples() -> dict[str, bytes]:
+    """The app's examples as JPEG files by path, `examples/<category>/<name>.jpg`."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_examples(Path(folder))
+        return {
+            f"examples/{path.parent.name}/{path.name}": path.read_bytes()
+            for path in sorted(Path(folder).rglob("*.jpg"))
+        }
 
 
 def write_examples(root: Path) -> None:

@@ -12,7 +12,7 @@ from defect.evaluation.scorecard.averages import means, rank_correlations, trans
 from defect.evaluation.scorecard.headers import Result, Row, rows, steel_of
 from defect.evaluation.thesis import THESIS, THESIS_NEU_ACCURACY
 from defect.networks.autoencoders import AUTOENCODERS
-from defect.weights.files import SCHEMA_VERSION
+from defect.weights.index import SCHEMA_VERSION
 
 
 def to_csv(found: Sequence[Row]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,17 +9,10 @@ from typing import Any
 
 from defect.detectors.registry import DETECTORS
 from defect.evaluation.thesis import THESIS
-from defect.inspection import Message
-from defect.weights.files import (
-    SCHEMA_VERSION,
-    WEIGHTS_FOLDER,
-    Metadata,
-    WeightsError,
-    read_index,
-    read_metadata,
-)
+from defect.weights import unbundled
+from defect.weights.files import Metadata, read_metadata
+from defect.weights.index import WEIGHTS_FOLDER, read_index
 
-UNBUNDLED_NAME = "unbundled.json"
 TRANSFER = "kolektor_sdd"
 _CHANCE = 0.5
 
@@ -98,10 +90,19 @@ def read_results(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
         WeightsError: the index, the list of unbundled files or a header is damaged.
     """
     entries = read_index(folder)
-    found = [_result(read_metadata(folder / entry.file), True) for entry in entries]
-    bundled = {(result.model, result.category) for result in found}
-    found += [r for r in read_unbundled(folder) if (r.model, r.category) not in bundled]
+    found = [_result(read_metadata(folder / entry.file), bundled=True) for entry in entries]
+    listed = {(entry.model, entry.category) for entry in entries}
+    found += [
+        _result(header, bundled=False)
+        for header in unbundled.read(folder)
+        if (header.model, header.category) not in listed
+    ]
     return sorted(found, key=_sort_key)
+
+
+def results_of(headers: Sequence[Metadata]) -> list[Result]:
+    """Headers that the caller has read already, in the scorecard's order, taken as bundled."""
+    return sorted((_result(header, bundled=True) for header in headers), key=_sort_key)
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
@@ -146,30 +147,6 @@ def _sort_key(result: Metadata) -> tuple[bool, bool, str, int]:
 def _result(metadata: Metadata, bundled: bool) -> Result:
     own = {field.name: getattr(metadata, field.name) for field in fields(Metadata)}
     return Result(**own, bundled=bundled)
-
-
-def read_unbundled(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
-    """The headers of the files that are not bundled.
-
-    Raises:
-        WeightsError: their list is damaged.
-    """
-    path = folder / UNBUNDLED_NAME
-    if not path.is_file():
-        return []
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        if document["schema_version"] != SCHEMA_VERSION:
-            raise ValueError("another schema version")
-        return [_result(Metadata.from_document(file), bundled=False) for file in document["files"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(
-            Message(
-                "unbundled_list_damaged",
-                "weights/{name} is damaged or of another version. Restore it from the repository.",
-                name=UNBUNDLED_NAME,
-            )
-        ) from error
 
 
 def row_of(result: Metadata, *, bundled: bool = True) -> Row:

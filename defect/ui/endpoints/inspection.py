@@ -12,17 +12,18 @@ import gradio as gr
 
 import defect
 from defect.detectors import catalogue
+from defect.detectors.registry import DETECTORS
 from defect.imaging.overlay import draw_cam, draw_overlay
 from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Inspection, check_threshold
-from defect.networks.autoencoders import DETECTORS
 from defect.reports.writer import mask_png
 from defect.ui.batches import inspect_files, write_csv
 from defect.ui.downloads import download_path, write_jpeg, write_picture
 from defect.ui.endpoints import answers
 from defect.ui.endpoints.answers import typed_json
 from defect.ui.uploads import photo_input, uploaded
-from defect.weights.files import IndexEntry, WeightsError, read_index
+from defect.weights.errors import WeightsError
+from defect.weights.index import IndexEntry, read_index
 
 NETWORK: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "network"}
 """Photos looked at at once: one a core of a small server."""

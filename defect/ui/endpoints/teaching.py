@@ -18,7 +18,7 @@ from defect.ui.downloads import write_download
 from defect.ui.tabs.product import inspect_taught as inspect_with
 from defect.ui.taught_detectors import PRODUCTS
 from defect.ui.uploads import photo_input, uploaded
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 from defect.weights.hub import APP_WAIT
 
 

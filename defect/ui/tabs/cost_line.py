@@ -11,7 +11,7 @@ from defect.detectors.thresholds import cost
 from defect.inspection import DEFAULT_THRESHOLD
 from defect.ui import cards as words
 from defect.ui.tabs.picker import model_of
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 
 def cost_line(model: str, category: str, element: str) -> gr.Markdown:

@@ -24,7 +24,7 @@ from defect.ui.tabs.picker import (
     wait_for,
 )
 from defect.ui.uploads import photo_input
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 Awaited = tuple[str, str, str]
 """A look that waits for weights: a token of its own, model and category."""

@@ -14,8 +14,8 @@ from defect.detectors.catalogue import Category, Example
 from defect.networks.autoencoders import AUTOENCODERS
 from defect.ui.greeting import Localised
 from defect.ui.i18n import label, listed, name_of, translate, translate_message
-from defect.weights.files import WeightsError
-from defect.weights.hub import Progress, megabytes
+from defect.weights.errors import WeightsError
+from defect.weights.hub import DownloadProgress, megabytes
 
 _TICK = 0.5
 """Seconds between two looks at a download."""
@@ -133,7 +133,7 @@ def wait_for(token: str, model: str, category: str) -> str:
     return token
 
 
-def _bar(name: str, described: Progress) -> str:
+def _bar(name: str, described: DownloadProgress) -> str:
     share = 100 * min(described.received / described.size, 1)
     received, size = megabytes(described.received), megabytes(described.size)
     text = translate("fetching", model=name, received=received, size=size)

@@ -16,7 +16,7 @@ from defect.ui.greeting import Localised
 from defect.ui.i18n import label, translate, translate_message
 from defect.ui.tabs import results_tables as results_words
 from defect.ui.tabs.results_sections import choice, sections
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 
 def results_tab(tab: gr.Tab) -> Localised:

@@ -11,18 +11,19 @@ import numpy as np
 
 from defect.detectors import catalogue
 from defect.detectors.catalogue import Example
+from defect.detectors.registry import DETECTORS
 from defect.detectors.thresholds import GOOD, cost, stored_scores
 from defect.evaluation import scorecard as results
 from defect.evaluation.scorecard import Result
 from defect.evaluation.scorecard.headers import number_in
 from defect.imaging.photo import network_input
 from defect.inspection import DEFAULT_THRESHOLD
-from defect.networks.autoencoders import DETECTORS, MEMORY
+from defect.networks.autoencoders import MEMORY
 from defect.ui import cards as words
 from defect.ui.downloads import write_download
 from defect.ui.i18n import name_of, translate, translate_figure, translate_message
 from defect.ui.tabs import results_tables as results_words
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -145,7 +146,9 @@ def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     if result.model == MEMORY:
         return translate("rebuilt_memory"), gr.Gallery(None, visible=False)
     if not known.examples:
-        return translate("rebuilt_no_photos", category=result.category), gr.Gallery(None, visible=False)
+        return translate("rebuilt_no_photos", category=result.category), gr.Gallery(
+            None, visible=False
+        )
     try:
         inspect = catalogue.inspector(result.model, result.category)
     except WeightsError as problem:

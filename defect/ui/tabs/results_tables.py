@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
+from defect.detectors.registry import DETECTORS
 from defect.evaluation.scorecard import (
     BEST_OF_THREE,
     MASKED,
@@ -19,7 +20,7 @@ from defect.evaluation.scorecard import (
 )
 from defect.evaluation.scorecard.headers import number_in
 from defect.evaluation.thesis import THESIS_NEU_ACCURACY
-from defect.networks.autoencoders import AUTOENCODERS, DETECTORS, MEMORY
+from defect.networks.autoencoders import AUTOENCODERS, MEMORY
 from defect.ui.html_table import hint, number, table
 from defect.ui.i18n import listed, name_of, translate, translate_message
 
@@ -104,7 +105,9 @@ def reading(rows: Sequence[Row]) -> str:
         if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _TELLING
     }
     if bright:
-        described = [translate("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()]
+        described = [
+            translate("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()
+        ]
         lines.append(translate("reading_bright", figures=listed(described, "and")))
     every = [row.all_defective_f1 for row in rows if row.all_defective_f1 is not None]
     if every:
@@ -182,7 +185,10 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     ]
     calibrated, thesis = _said("transfer_calibrated", "card_thesis")
     return table(
-        [translate("transfer_trained"), *(calibrated if s == "image" else thesis for _, s in columns)],
+        [
+            translate("transfer_trained"),
+            *(calibrated if s == "image" else thesis for _, s in columns),
+        ],
         [*lines, foot],
         groups=[(model.upper(), len(scorings[model])) for model in models],
         strong_last=True,

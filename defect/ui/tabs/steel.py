@@ -15,7 +15,7 @@ from defect.ui.i18n import label, translate, translate_message
 from defect.ui.tabs.picker import example_gallery, gallery_items
 from defect.ui.tabs.steel_batch import steel_batch
 from defect.ui.uploads import photo_input
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 
 def steel_tab() -> Localised:

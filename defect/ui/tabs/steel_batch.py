@@ -31,7 +31,7 @@ from defect.ui.greeting import Localised
 from defect.ui.i18n import label, name_of, translate, translate_message
 from defect.ui.tabs.batch import batch_card, many_files, progress_card, unread_words
 from defect.ui.uploads import uploaded
-from defect.weights.files import WeightsError
+from defect.weights.errors import WeightsError
 
 _TABLE = {
     "file": "head_file",

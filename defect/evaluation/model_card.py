@@ -9,7 +9,7 @@ from defect.evaluation import scorecard as results
 from defect.evaluation.scorecard import Result, Row
 from defect.evaluation.scorecard.headers import number_in
 from defect.networks.autoencoders import AUTOENCODERS
-from defect.weights.files import relative_path
+from defect.weights.index import relative_path
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -1,0 +1,157 @@
+"""`inspect`: photos, folders, archives and object stores through one detector."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defect.cli.options import (
+    add_weights,
+    path,
+    path_or_address,
+    paths_only,
+    print_skipped,
+)
+from defect.datasets.samples import DataError
+from defect.inspection import Message
+
+if TYPE_CHECKING:
+    from defect.cli.options import Commands
+
+DEFECTS_FOUND, SOME_NOT_READ = 3, 4
+"""Exit statuses; 0 where every photo was read and none is defective."""
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `inspect`."""
+    parser = commands.add_parser(
+        "inspect",
+        help="inspect photos",
+        description="Exit status: 0 no defects, 3 defects found, 4 some photos could not be read.",
+    )
+    parser.add_argument(
+        "detector", help="cae, vae, dae or memory, with a CATEGORY behind it; or a detector's file"
+    )
+    parser.add_argument(
+        "photos",
+        nargs="+",
+        type=path_or_address,
+        metavar="[CATEGORY] PHOTO",
+        help="files, folders or ZIP archives",
+    )
+    parser.add_argument("--threshold", type=float, default=1.0, help="default: 1.0")
+    parser.add_argument(
+        "--out",
+        type=path,
+        metavar="DIR",
+        help="write the report here: overlays, masks, report.csv, manifest.json; "
+        "as one file if it ends in .zip",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["here", "ray"],
+        default="here",
+        help="ray: several workers, resumes, takes s3://, gs:// and other addresses; needs --out",
+    )
+    parser.add_argument("--workers", type=int, metavar="N", help="of ray; default: one a core")
+    add_weights(parser)
+    parser.set_defaults(run=_inspect)
+
+
+def split_category(detector: str, photos: list[Path | str]) -> tuple[str | None, list[Path | str]]:
+    """The category that follows a model's name, and the photos; a detector's file needs none.
+
+    Raises:
+        DataError: there are no photos behind the category.
+    """
+    from defect.detectors.registry import is_file_name
+
+    if is_file_name(detector):
+        return None, photos
+    if len(photos) < 2:
+        raise DataError(
+            Message(
+                "inspect_usage",
+                "Which category, and which photos? Such as: python -m defect inspect {detector} "
+                "bottle photo.jpg",
+                detector=detector[:60],
+            )
+        )
+    return str(photos[0]), photos[1:]
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    category, photos = split_category(options.detector, options.photos)
+    if options.engine == "ray":
+        return _inspect_with_ray(options, category, photos)
+    from defect.detectors.registry import load
+    from defect.detectors.stream import Unreadable, inspect_stream
+    from defect.imaging.archives import find_photos
+    from defect.inspection import check_threshold, describe
+    from defect.reports.writer import About, ReportWriter, entry_of
+
+    check_threshold(options.threshold)
+    found, skipped = find_photos(paths_only(photos))
+    print_skipped(skipped)
+    if not found:
+        raise DataError(Message("no_photos_there", "There are no photos in the folder given."))
+    detector = load(options.detector, category, folder=options.weights)
+    about = About(detector.metadata.model, detector.category, options.threshold, detector.source)
+    defects = unread = False
+    with ReportWriter(options.out, about) if options.out else nullcontext() as report:
+        for result in inspect_stream(detector, found, options.threshold):
+            if isinstance(result, Unreadable):
+                unread = True
+                print(f"{result.name}: not read. {result.error}")
+            else:
+                defects |= result.defective
+                verdict = "defective" if result.defective else "normal"
+                print(f"{result.name}: {verdict}. {describe(result)}")
+            if report:
+                report.add(entry_of(result, about))
+    return _status(defects, unread)
+
+
+def _inspect_with_ray(
+    options: argparse.Namespace, category: str | None, photos: list[Path | str]
+) -> int:
+    from defect.imaging.buckets import find
+    from defect.reports.ray_engine import RayProgress, inspect_parts, require_ray
+    from defect.reports.rows import DEFECTIVE, NOT_READ
+
+    require_ray()
+    if options.out is None:
+        raise ValueError(
+            Message(
+                "ray_needs_out",
+                "Ray writes its parts and the report into a folder: add --out DIR.",
+            )
+        )
+    found, skipped = find(photos)
+    print_skipped(skipped)
+    if not found:
+        raise DataError(Message("no_photos_there", "There are no photos in the folder given."))
+    verdicts: dict[str, int] = {}
+    for state in inspect_parts(
+        found,
+        options.detector,
+        category,
+        options.out,
+        threshold=options.threshold,
+        workers=options.workers or os.cpu_count() or 1,
+        weights=options.weights,
+    ):
+        if isinstance(state, RayProgress):
+            before = f", {state.resumed} of them by an earlier run" if state.resumed else ""
+            print(f"{state.done} of {state.total} photos{before}", flush=True)
+        else:
+            verdicts = dict(state)
+    print(", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items())) + ".")
+    return _status(DEFECTIVE in verdicts, NOT_READ in verdicts)
+
+
+def _status(defects: bool, unread: bool) -> int:
+    return DEFECTS_FOUND if defects else SOME_NOT_READ if unread else 0

@@ -1,0 +1,83 @@
+"""`teach` and `export`: a detector for your own part, and any detector as an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defect.cli.options import add_weights, path, path_or_address, paths_only, print_skipped
+
+if TYPE_CHECKING:
+    from defect.cli.options import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `teach` and `export`."""
+    teach = commands.add_parser(
+        "teach", help="a detector for your own part, from good photos of it alone"
+    )
+    teach.add_argument(
+        "photos",
+        nargs="+",
+        type=path_or_address,
+        metavar="PHOTO",
+        help="good ones: files, folders, ZIPs",
+    )
+    teach.add_argument("--name", default="my part", help="of the part; default: my part")
+    teach.add_argument("--out", type=path, metavar="FILE", help="default: NAME.safetensors")
+    add_weights(teach)
+    teach.set_defaults(run=_teach)
+
+    export = commands.add_parser(
+        "export", help="a detector as an ONNX file: photo in, score and map out"
+    )
+    export.add_argument("detector", help="cae, vae, dae or memory; or a detector's file")
+    export.add_argument("category", nargs="?", help="with a model's name")
+    export.add_argument("--out", type=path, metavar="FILE", help="default: MODEL_CATEGORY.onnx")
+    add_weights(export)
+    export.set_defaults(run=_export)
+
+
+def _teach(options: argparse.Namespace) -> int:
+    from defect.imaging.archives import find_photos
+    from defect.training.memory import false_alarm_odds, teach
+
+    photos, skipped = find_photos(paths_only(options.photos))
+    print_skipped(skipped)
+    detector = teach(photos, options.name, folder=options.weights)
+    report = detector.teaching
+    assert report is not None
+    file = options.out or Path(f"{detector.category}.safetensors")
+    detector.save(file)
+    count = len(report.photos)
+    print(
+        f"{file}: taught in {report.seconds:.0f} s from {count} "
+        f"{'photo' if count == 1 else 'photos'}; expect about 1 false alarm in "
+        f"{false_alarm_odds(count)}."
+    )
+    for note in report.notes:
+        print(note)
+    for outlier in report.outliers:
+        print(f"Please check {outlier.photo}: it {outlier.reason}")
+    if report.outliers:
+        print(
+            "Unless they are good, leave them out and teach again: what looks like them passes "
+            "as normal."
+        )
+    print(f"Inspect with it: python -m defect inspect {file} PHOTO…")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from defect.detectors.registry import load
+    from defect.weights.onnx_export import export
+
+    detector = load(options.detector, options.category, folder=options.weights)
+    file = options.out or Path(f"{detector.metadata.model}_{detector.category}.onnx")
+    size = export(detector.to_module(), detector.metadata, detector.source, file)
+    print(
+        f"{file}: {size / 1e6:.1f} MB. Input: photo, 1×256×256×3 uint8 RGB. Outputs, in multiples "
+        f"of the normal limit: score (1.0 and above is defective), anomaly_map 1×256×256."
+    )
+    return 0
