@@ -39,7 +39,7 @@ class Message(str):
     key: str
     values: dict[str, Any]
 
-    def __new__(cls, key: str, template: str, **values: Any) -> Message:
+    def __new__(cls, key: str, template: str, /, **values: Any) -> Message:
         """
         Args:
             key: names the sentence in the translations.
