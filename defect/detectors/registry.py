@@ -120,7 +120,7 @@ def load_file(
         )
         if metadata.model not in KINDS:
             raise ValueError("it is of another model")
-        return restore(replace(content, metadata=metadata), folder, device=device, wait=wait)
+        return restore(replace(content, metadata=metadata, path=path), folder, device=device, wait=wait)
     except (WeightsError, ValueError, TypeError, KeyError, AttributeError) as error:
         if isinstance(error, NotAvailable):
             raise
