@@ -207,15 +207,24 @@ def restore(
 
     Raises:
         WeightsError: the content does not fit; the text says why.
+        ValueError: the same, of a file somebody brought.
     """
     model = next(name for name in AUTOENCODERS if name == content.metadata.model)
     network = build_autoencoder(model)
-    files.load_into(network, content)
+    brought = content.source.source == "uploaded"
+    try:
+        files.load_into(network, content)
+    except WeightsError as error:
+        if brought:
+            raise ValueError("its network does not fit") from error
+        raise
     try:
         calibration = scoring.restore_calibration(
             content.calibration, content.metadata.calibration, content.packed.get("whitening")
         )
     except ValueError as error:
+        if brought:
+            raise
         raise WeightsError(
             Message(
                 "calibration_unusable",

@@ -165,6 +165,7 @@ def restore(
     Raises:
         NotAvailable: the feature extractor it needs is not here (yet).
         WeightsError: the content does not fit; the text says why.
+        ValueError: the same, of a file somebody brought.
     """
     try:
         if content.network:
