@@ -21,7 +21,7 @@ from defect.weights.errors import WeightsError
 SCHEMA_VERSION = 1
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 INDEX_NAME = "index.json"
-_LOCK_NAME = ".index.lock"
+LOCK_NAME = ".index.lock"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK_NAME).open("a") as lock:
+    with (folder / LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
