@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defect.cli.options import add_weights, path
-from defect.datasets.samples import DataError
 from defect.inspection import Message
 from defect.weights.index import read_index
 
@@ -114,13 +113,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _data(options: argparse.Namespace) -> Path:
     if options.data is None:
-        raise DataError(
+        raise ValueError(
             Message(
                 "where_data_give_data", "Where is the data? Give --data DIR or set DEFECT_DATA."
             )
         )
     if not options.data.is_dir():
-        raise DataError(
+        raise ValueError(
             Message(
                 "folder_check_data", 'There is no folder "{data}". Check --data.', data=options.data
             )
@@ -135,7 +134,7 @@ def _train(options: argparse.Namespace) -> int:
     data = _data(options)
     pupil = options.model in ("encoder", "extractor")
     if pupil != (options.teacher is not None):
-        raise DataError(
+        raise ValueError(
             Message(
                 "train_encoder_train_extractor",
                 "`train encoder` or `train extractor`, and --teacher FILE, go together.",
@@ -145,9 +144,9 @@ def _train(options: argparse.Namespace) -> int:
     if options.model == "all":
         return _train_all(options, data, replace(autoencoder.RECIPE, **chosen))
     if options.models or options.again:
-        raise DataError("--models and --again go with `train all`.")
+        raise ValueError("--models and --again go with `train all`.")
     if (pupil or options.model == "cnn") and options.categories:
-        raise DataError(
+        raise ValueError(
             Message(
                 "categories_train_leave_them",
                 "There are no categories for `train {model}`; leave them out.",
@@ -178,7 +177,7 @@ def _train(options: argparse.Namespace) -> int:
             for name in options.categories
         ]
     else:
-        raise DataError(
+        raise ValueError(
             Message(
                 "which_category_such_as",
                 "Which category? Such as: python -m defect train {model} bottle",
@@ -227,7 +226,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             and has_test(data, entry.category)
         ]
     if not pairs:
-        raise DataError(
+        raise ValueError(
             "There are test photos for none of the weights in the data folder."
             if options.model == "all"
             else f"Which category? Such as: python -m defect evaluate {options.model} bottle"
@@ -243,7 +242,7 @@ def _evaluate_cnn(options: argparse.Namespace, data: Path) -> int:
     from defect.evaluation.steel import evaluate_classifier
 
     if options.categories:
-        raise DataError(
+        raise ValueError(
             Message(
                 "categories_evaluate_cnn_leave",
                 "There are no categories for `evaluate cnn`; leave them out.",
