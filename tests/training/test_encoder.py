@@ -15,7 +15,7 @@ from defect.training.autoencoder import train_autoencoder
 from defect.training.loop import Recipe
 from defect.training.teacher import load_teacher
 from defect.weights.files import save
-from tests.memory_photos import good_photos
+from tests.factories import good_photos
 from tests.training.interruption import interrupted_after
 
 

@@ -14,7 +14,7 @@ from defect.training import extractor
 from defect.training.checkpoint import History
 from defect.training.loop import Recipe
 from defect.training.teacher import STAGES
-from tests.memory_photos import good_photos
+from tests.factories import good_photos
 from tests.training.interruption import interrupted_after
 
 
