@@ -1,7 +1,7 @@
 """The memory of normal against its floors: by number of photos, its promises, its outlier check
 and its speed. Nothing is chosen here; test labels only count. `DEFECT_BACKBONE` is respected.
 
-Run it: python -m benchmarks.teaching --data DIR [--counts 1 5 10 20 all] [--draws 5] [--outliers 50]
+Run it: python -m benchmarks.teaching --data DIR [--counts 1 5 10 20 all] [--draws 5]
 """
 
 from __future__ import annotations

@@ -162,6 +162,4 @@ def load_steel_classifier(
     network = SteelCNN()
     files.load_into(network, content)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    return SteelClassifier(
-        network, classes, ood, content.metadata, content.source, device=device
-    )
+    return SteelClassifier(network, classes, ood, content.metadata, content.source, device=device)

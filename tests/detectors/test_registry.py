@@ -101,7 +101,7 @@ def test_a_file_that_was_exchanged_is_not_saved(tmp_path: Path) -> None:
 def test_other_weights_files_are_no_detectors(tmp_path: Path) -> None:
     for file in ("cnn/neu.safetensors", "extractor/shared.safetensors"):
         shutil.copy(WEIGHTS_FOLDER / file, tmp_path / "one.safetensors")
-        with pytest.raises(WeightsError, match=r'"one\.safetensors" is not a detector.*other model'):
+        with pytest.raises(WeightsError, match=r'"one\.safetensors" is not a detector.*of another'):
             load(tmp_path / "one.safetensors")
 
 
