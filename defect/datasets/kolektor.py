@@ -24,7 +24,7 @@ SDD, SDD2 = "kolektor_sdd", "kolektor_sdd2"
 
 def dataset_name(root: Path) -> str:
     """`kolektor_sdd` or `kolektor_sdd2`, by the layout of the folder."""
-    return SDD if _commutators(root) else SDD2
+    return SDD if _parts(root) else SDD2
 
 
 def samples(root: Path, split: str = "test") -> list[Sample]:
@@ -37,7 +37,7 @@ def samples(root: Path, split: str = "test") -> list[Sample]:
     Raises:
         DataError: there are no photos in any of the layouts, or not one mask.
     """
-    folders = _commutators(root) or [root / split, root / split / "img"]
+    folders = _parts(root) or [root / split, root / split / "img"]
     photos = [path for folder in folders for path in list_images(folder)]
     photos = [path for path in photos if not path.name.endswith(_ENDINGS)]
     if not photos:
@@ -54,7 +54,7 @@ def samples(root: Path, split: str = "test") -> list[Sample]:
     return [_sample(path, mask) for path, mask in zip(photos, masks, strict=True)]
 
 
-def _commutators(root: Path) -> list[Path]:
+def _parts(root: Path) -> list[Path]:
     """KolektorSDD's folders, one a commutator."""
     return sorted(path for path in root.glob("kos*") if path.is_dir())
 
