@@ -61,7 +61,7 @@ def inspect_stream(
 
 
 def _judge(
-    results: Generator[Inspection | Unreadable], threshold: float
+    results: Generator[Inspection | Unreadable, None, None], threshold: float
 ) -> Iterator[Inspection | Unreadable]:
     with closing(results):
         for result in results:
@@ -69,8 +69,8 @@ def _judge(
 
 
 def run_stream(
-    model: Callable[[list[Any]], Sequence[Result]], photos: Iterable[PhotoSource]
-) -> Generator[Result | Unreadable]:
+    model: Callable[[list[Any]], Iterable[Result]], photos: Iterable[PhotoSource]
+) -> Generator[Result | Unreadable, None, None]:
     """The one loop behind every batch; `model` takes a list of `Photo`."""
     coming = iter(photos)
     # One thread, so that no two large pictures are decoded at once.
