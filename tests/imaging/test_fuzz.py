@@ -20,7 +20,7 @@ import io, random, sys, time, warnings
 import numpy as np
 import torch
 from PIL import Image
-from defect.imaging.photo import ImageError, read_photo
+from defect.imaging.photo import ImageError, network_input, read_photo
 
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
@@ -81,7 +81,8 @@ for i in range(count):
     started = time.process_time()
     try:
         photo = read_photo(data)
-        assert photo.seen.shape == (256, 256, 3) and photo.shown.dtype == np.uint8
+        assert network_input(photo.pixels).shape == (256, 256, 3)
+        assert photo.shown.dtype == np.uint8
         read += 1
     except ImageError as error:
         assert str(error).endswith("."), str(error)
