@@ -34,7 +34,9 @@ DEFAULT_CATEGORY = "rendered_cap"
 MODEL_BYTES = 384 * 1024**2
 """Of loaded models kept: a VAE takes 75 MB, a CAE 7 MB, all that are bundled 300 MB. Were they more
 than this, visitors who take turns would load a model for every photo, and the heap would tear."""
-_MODELS: ModelCache[AutoencoderDetector | MemoryDetector | SteelClassifier] = ModelCache(MODEL_BYTES)
+_MODELS: ModelCache[AutoencoderDetector | MemoryDetector | SteelClassifier] = ModelCache(
+    MODEL_BYTES
+)
 PREFERRED = ("dae", "cae", "vae", "memory")
 """Models, the one to begin with first."""
 

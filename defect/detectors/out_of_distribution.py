@@ -49,7 +49,9 @@ class OutOfDistribution:
 _NAMES = ("means", "spread", "whitening")
 
 
-def restore_out_of_distribution(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> OutOfDistribution | None:
+def restore_out_of_distribution(
+    tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]
+) -> OutOfDistribution | None:
     """What a weights file holds of it; None where it holds nothing.
 
     Raises:
@@ -84,7 +86,9 @@ def distances(ood_score: OutOfDistribution, activations: Tensor) -> Tensor:
     return white.square().mean(2).sqrt().amin(1) / ood_score.limit
 
 
-def fit_out_of_distribution(activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]) -> OutOfDistribution:
+def fit_out_of_distribution(
+    activations: Tensor, kinds: np.ndarray, held_out: Sequence[Tensor]
+) -> OutOfDistribution:
     """Fits the Gaussians and sets the limit.
 
     Args:

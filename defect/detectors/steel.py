@@ -90,9 +90,7 @@ class SteelClassifier:
     def __call__(self, photos: Source | Photo) -> Classification: ...
     @overload
     def __call__(self, photos: list[Any]) -> list[Classification]: ...
-    def __call__(
-        self, photos: Source | Photo | list[Any]
-    ) -> Classification | list[Classification]:
+    def __call__(self, photos: Source | Photo | list[Any]) -> Classification | list[Classification]:
         """Classifies one photo, or a list of them in batched passes.
 
         Raises:

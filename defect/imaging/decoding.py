@@ -23,7 +23,7 @@ KEPT_SIDE = 2048
 """Longer pictures are reduced to about this side: eight times what a network sees."""
 _LONG = 10
 """Times as long as wide: longer pictures are reduced by their area, to keep their short side."""
-_COSTLY = {"WEBP": 16_000_000, "AVIF": 16_000_000, "HEIF": 16_000_000, "JPEG2000": 6_000_000}
+_COSTLY = {"WEBP": 16_000_000, "AVIF": 16_000_000, "HEIF": 16_000_000, "JPEG2000": 4_000_000}
 """Formats that cannot be decoded without several copies: fewer pixels are read."""
 _WHOLE_BYTES = 165_000_000
 """Bytes of pixels of what is decoded whole."""

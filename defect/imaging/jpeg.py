@@ -15,6 +15,8 @@ _MAX_FILL = 1_024
 """0xFF bytes before one marker; standard allows any number, programs write none or one."""
 _MAX_SCAN_PIXELS = 480_000_000
 """Scans × pixels: every scan of a progressive file passes over all its coefficients."""
+_MOST_SCANS = 20
+"""Of what programs write: ten are usual."""
 _MAX_COEFFICIENTS = 230 * 1024**2
 """Bytes of coefficients a file of several scans is decoded through."""
 _FILL = re.compile(rb"\xff+")
@@ -22,9 +24,14 @@ _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
-_TAIL = 16
-_LOOK_AHEAD = 8
-"""Bytes that a decoder reads ahead: its bit buffer."""
+_TAIL = 3
+"""Bytes at a scan's end without which no intact picture is complete; one would do, but some
+cameras fill up to a whole word."""
+_PADDING = b"\xff\x00" * 8
+"""As many ones as a decoder reads ahead into its bit buffer. No code is all ones, so whoever needs
+them runs out of them soon."""
+_ZEROS = bytes(256)
+"""Nothing that is coded looks like this, but a lost sector of a disk does."""
 
 
 def read_jpeg(data: bytes, name: str) -> Header:
@@ -76,7 +83,7 @@ def read_jpeg(data: bytes, name: str) -> Header:
             break
     if frame is None:
         raise damaged(name)
-    end, scans, whole = _follow_scans(data, at, name)
+    end, scans, whole = _follow_scans(data, at, kept[-1], name)
     frame.check(scans, name)
     head = b"".join(kept)
     icc = b"".join(profile[number] for number in sorted(profile))
@@ -90,14 +97,14 @@ def read_jpeg(data: bytes, name: str) -> Header:
         damaged=not whole,
     )
     scan = memoryview(data)[at:end]
-    if whole and scans == 1 and frame.sequential(kept[-1]) and len(scan) > 2 * _TAIL:
+    if whole and scans == 1 and frame.sequential(kept[-1]) and len(scan) > 64:
         body = bytes(scan)
-        feed = ScanFeed(b"".join((head, body, bytes(_LOOK_AHEAD), b"\xff\xd9")))
+        feed = ScanFeed(b"".join((head, body, _PADDING, b"\xff\xd9")))
         feed.tail = len(head) + len(body) - _TAIL
-        feed.finish = len(head) + len(body) + _LOOK_AHEAD
+        feed.finish = len(head) + len(body) + len(_PADDING)
         header.stream = feed
     else:
-        header.stream = io.BytesIO(b"".join((head, scan, b"\xff\xd9" if whole else b"")))
+        header.stream = io.BytesIO(b"".join((head, scan, data[end : end + 2])))
     return header
 
 
@@ -117,8 +124,10 @@ class _Frame:
 
     def check(self, scans: int, name: str) -> None:
         pixels = self.width * self.height
-        if scans > 1 and scans * pixels > _MAX_SCAN_PIXELS and scans * pixels > 4 * pixels:
-            raise overloaded_header(name)
+        if scans > 4 and scans * pixels > _MAX_SCAN_PIXELS:
+            if scans > _MOST_SCANS:
+                raise overloaded_header(name)
+            raise too_large(name, self.width, self.height, _MAX_SCAN_PIXELS // scans)
         if scans > 1 and self.sampling and all(h and v for h, v in self.sampling):
             most = max(h for h, _ in self.sampling) * max(v for _, v in self.sampling)
             size = 2 * pixels * sum(h * v for h, v in self.sampling) / most
@@ -127,12 +136,14 @@ class _Frame:
                 raise too_large(name, self.width, self.height, limit)
 
 
-def _follow_scans(data: bytes, at: int, name: str) -> tuple[int, int, bool]:
+def _follow_scans(data: bytes, at: int, scan: bytes, name: str) -> tuple[int, int, bool]:
     """From the first scan's data to the end: where that is (before the end marker), how many scans
     there are, and whether the data is whole as far as its markers show."""
     scans, markers, whole = 1, 0, True
     while True:
         found = _MARKER.search(data, at)
+        if _is_progressive(scan) and found and data.find(_ZEROS, at, found.start()) >= 0:
+            whole = False
         if found is None:
             return len(data), scans, False
         marker = found.group(1)[0]
@@ -148,8 +159,15 @@ def _follow_scans(data: bytes, at: int, name: str) -> tuple[int, int, bool]:
         stop = at + int.from_bytes(data[at : at + 2], "big")
         if stop < at + 2 or stop > len(data):
             return len(data), scans, False
+        scan = b"" if marker != _SOS else data[found.start() : stop]
         scans += marker == _SOS
         at = stop
+
+
+def _is_progressive(scan: bytes) -> bool:
+    """Whether this scan header's scan holds no mean values, of which a flat picture has many
+    zeros."""
+    return len(scan) > 4 and scan[5 + 2 * scan[4] : 6 + 2 * scan[4]] not in (b"", b"\0")
 
 
 class ScanFeed(io.BytesIO):

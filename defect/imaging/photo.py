@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -38,6 +37,7 @@ __all__ = [
     "network_input",
     "read_photo",
     "thumbnail",
+    "upright_size",
 ]
 
 MAX_BYTES = 40 * 1024**2
@@ -96,7 +96,8 @@ def read_photo(
     check_bit_depth(bit_depth)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return _from_file(path, name or printable(path.name), bit_depth, page)
+        name = name or printable(path.name)
+        return _from_bytes(_file_bytes(path, name), name, bit_depth, page)
     name = name or "image"
     if isinstance(source, (bytes, bytearray)):
         return _from_bytes(bytes(source), name, bit_depth, page)
@@ -112,6 +113,22 @@ def read_photo(
             kind=kind,
         )
     )
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of a photo as it is shown, mostly from its header alone.
+
+    Raises:
+        ImageError: as `read_photo`.
+    """
+    name = printable(path.name)
+    header = read_header(_file_bytes(path, name), name)
+    if header.isolated:
+        height, width = read_photo(path).pixels.shape[:2]
+        return width, height
+    check_shape(header.width, header.height, name)
+    size = (header.width, header.height)
+    return size[::-1] if header.orientation >= 5 else size
 
 
 def printable(name: str) -> str:
@@ -148,7 +165,7 @@ def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def _from_file(path: Path, name: str, bit_depth: int | None, page: int | None) -> Photo:
+def _file_bytes(path: Path, name: str) -> bytes:
     try:
         if not path.is_file() and path.exists():
             raise ImageError(
@@ -160,7 +177,7 @@ def _from_file(path: Path, name: str, bit_depth: int | None, page: int | None) -
             )
         with path.open("rb") as stream:
             _check_size(os.fstat(stream.fileno()).st_size, name)
-            data = _read(stream)
+            return stream.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(
             Message("photo_missing", 'There is no file "{name}". Check the path.', name=name)
@@ -187,11 +204,6 @@ def _from_file(path: Path, name: str, bit_depth: int | None, page: int | None) -
                 name=name[:80],
             )
         ) from error
-    return _from_bytes(data, name, bit_depth, page)
-
-
-def _read(stream: IO[bytes]) -> bytes:
-    return stream.read(MAX_BYTES + 1)
 
 
 def _check_size(size: int, name: str) -> None:

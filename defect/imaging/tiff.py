@@ -34,6 +34,10 @@ _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000})
 _BANDED = frozenset({1, 5, 7, 8, 32773, 32946, 50000})
 
 
+class _TooManyError(Exception):
+    """More entries than a directory of a photo has."""
+
+
 @dataclass(frozen=True)
 class _Layout:
     order: str
@@ -68,7 +72,7 @@ def count_pages(stream: IO[bytes]) -> int:
         for _, kind in _directories(stream, layout, at):
             pages += not kind & 5
         return max(pages, 1)
-    except (struct.error, OSError):
+    except (struct.error, OSError, _TooManyError):
         return 0
     except ValueError:
         return 1
@@ -92,6 +96,8 @@ def read_tiff(data: bytes, name: str, page: int = 0) -> Header:
         if found < 0:
             raise damaged(name)
         entries = _entries(data, layout, found, name)
+    except _TooManyError as error:
+        raise overloaded_header(name) from error
     except (struct.error, ValueError) as error:
         if isinstance(error, ImageError):
             raise
@@ -122,11 +128,11 @@ def _directories(stream: IO[bytes], layout: _Layout, at: int) -> Iterator[tuple[
         stream.seek(at)
         (count,) = struct.unpack(layout.order + ("Q" if layout.big else "H"), stream.read(size))
         if count > _MAX_ENTRIES:
-            raise struct.error("too many entries")
+            raise _TooManyError
         body = stream.read(count * layout.entry)
         if len(body) < count * layout.entry:
             raise struct.error("cut off")
-        kind = 0
+        kind = 0 if count else 1  # nothing: no page
         for start in range(0, min(len(body), 4 * layout.entry), layout.entry):
             if struct.unpack_from(layout.order + "H", body, start)[0] == 254:
                 kind = struct.unpack_from(layout.order + "I", body, start + layout.entry // 5 * 4)[

@@ -142,9 +142,18 @@ class _FeatureReader:
     """Photos → projected features, counting what the extractor looked at."""
 
     def __init__(
-        self, extractor: nn.Module, light: float, total: int, report_progress: Callable[[int, int], None]
+        self,
+        extractor: nn.Module,
+        light: float,
+        total: int,
+        report_progress: Callable[[int, int], None],
     ) -> None:
-        self.extractor, self.light, self.total, self.report_progress = extractor, light, total, report_progress
+        self.extractor, self.light, self.total, self.report_progress = (
+            extractor,
+            light,
+            total,
+            report_progress,
+        )
         self.seen = 0
 
     def features(
@@ -152,7 +161,9 @@ class _FeatureReader:
     ) -> Iterator[Tensor]:
         for start in range(0, len(images), _BATCH):
             pixels = change(to_tensor(images[start : start + _BATCH]))
-            yield normal.extract_features(self.extractor, normal.normalise_brightness(pixels, self.light)[0])
+            yield normal.extract_features(
+                self.extractor, normal.normalise_brightness(pixels, self.light)[0]
+            )
             self.seen += len(pixels)
             self.report_progress(min(self.seen, self.total), self.total)
 

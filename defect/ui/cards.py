@@ -36,7 +36,9 @@ def probabilities(result: Classification) -> str:
 
 def steel_verdict(result: Classification) -> str:
     """The card that names the class, or says that the photo is like none of them."""
-    notes = "".join(f'<div class="note">{escape(translate_message(note))}</div>' for note in result.notes)
+    notes = "".join(
+        f'<div class="note">{escape(translate_message(note))}</div>' for note in result.notes
+    )
     if not result.known:
         text = translate(
             "steel_unknown_why",

@@ -37,7 +37,9 @@ def uploaded(path: str) -> str:
     """
     file = Path(path).resolve()
     if not file.is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error(translate_message("Upload the photo first: paths on the server are not read."))
+        raise gr.Error(
+            translate_message("Upload the photo first: paths on the server are not read.")
+        )
     if not file.is_file():
         raise gr.Error(translate_message(EXPIRED))
     os.utime(file)

@@ -74,7 +74,9 @@ def translate_message(text: str) -> str:
         said = next(_readings(rest, _SENTENCES), None)
         if said is None:
             parts = rest.split("; ")
-            return described + ("；".join(map(translate_message, parts)) if len(parts) > 1 else rest)
+            return described + (
+                "；".join(map(translate_message, parts)) if len(parts) > 1 else rest
+            )
         described += said[0]
         rest = rest[said[1] :].lstrip()
     return described

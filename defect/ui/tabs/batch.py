@@ -132,7 +132,11 @@ def batch_tab() -> Localised:
         if key is None:
             return (gr.skip(),) * len(result)
         batch = _BATCHES.get(key)
-        return _nothing(batch_card(translate("batch_gone"))) if batch is None else _show(batch.at(limit))
+        return (
+            _nothing(batch_card(translate("batch_gone")))
+            if batch is None
+            else _show(batch.at(limit))
+        )
 
     def stopped(key: str | None, limit: float) -> tuple[Any, ...]:
         return *judge(key, limit), gr.Button(interactive=False)
@@ -148,7 +152,8 @@ def batch_tab() -> Localised:
         examples = catalogue.categories()[name].examples
         if not examples:
             raise gr.Error(
-                translate("batch_no_examples_why", category=name), title=translate("batch_no_examples")
+                translate("batch_no_examples_why", category=name),
+                title=translate("batch_no_examples"),
             )
         return [str(example.path) for example in examples]
 

@@ -140,7 +140,9 @@ def product_tab(demo: gr.Blocks) -> Localised:
                 without=without or [],
                 wait=APP_WAIT,
                 report_progress=lambda done, total: progress(
-                    (done, total), desc=translate("product_teaching"), unit=translate("product_views")
+                    (done, total),
+                    desc=translate("product_teaching"),
+                    unit=translate("product_views"),
                 ),
             )
         except (WeightsError, ValueError) as error:
@@ -195,7 +197,9 @@ def product_tab(demo: gr.Blocks) -> Localised:
                 key,
                 limit,
                 lambda done, total: progress(
-                    (done, total), desc=translate("progress_inspecting"), unit=translate("progress_photos")
+                    (done, total),
+                    desc=translate("progress_inspecting"),
+                    unit=translate("progress_photos"),
                 ),
             )
         except (WeightsError, ValueError) as error:
@@ -265,7 +269,10 @@ def inspect_taught(key: str | None, photo: Any, limit: float = DEFAULT_THRESHOLD
 
 
 def inspect_many(
-    paths: Sequence[str], key: str | None, limit: float, report_progress: Any = lambda done, total: None
+    paths: Sequence[str],
+    key: str | None,
+    limit: float,
+    report_progress: Any = lambda done, total: None,
 ) -> tuple[list[Row], list[tuple[np.ndarray, str]]]:
     """(rows, tiles with captions), highest score first; a photo that cannot be read is a row.
 

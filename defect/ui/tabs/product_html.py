@@ -57,7 +57,9 @@ def taught(product: Product) -> str:
         odd = f"<p><b>{translate('product_odd')}</b></p><ul>{lines}</ul><p>{translate('product_odd_why')}</p>"
     elif len(product.names) >= 5:
         odd = f'<p class="note">{translate("product_none_odd")}</p>'
-    notes = "".join(f'<p class="note">{escape(translate_message(note))}</p>' for note in product.notes)
+    notes = "".join(
+        f'<p class="note">{escape(translate_message(note))}</p>' for note in product.notes
+    )
     return card("problem" if product.odd else "good", head, promise, rest=odd + notes)
 
 
@@ -65,7 +67,9 @@ def verdict(inspection: Inspection) -> str:
     """The verdict on one photo."""
     kind = "bad" if inspection.defective else "good"
     word = translate("defective" if inspection.defective else "looks_normal")
-    notes = "".join(f'<p class="note">{escape(translate_message(note))}</p>' for note in inspection.notes)
+    notes = "".join(
+        f'<p class="note">{escape(translate_message(note))}</p>' for note in inspection.notes
+    )
     numbers = translate(
         "product_numbers", score=f"{inspection.score:.2f}", limit=f"{inspection.limit:.2f}"
     )

@@ -145,7 +145,9 @@ def reconstructions(result: Result) -> tuple[str, gr.Gallery]:
     if result.model == MEMORY:
         return translate("rebuilt_memory"), gr.Gallery(None, visible=False)
     if not known.examples:
-        return translate("rebuilt_no_photos", category=result.category), gr.Gallery(None, visible=False)
+        return translate("rebuilt_no_photos", category=result.category), gr.Gallery(
+            None, visible=False
+        )
     try:
         inspect = catalogue.inspector(result.model, result.category)
     except WeightsError as problem:

@@ -104,7 +104,9 @@ def reading(rows: Sequence[Row]) -> str:
         if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _TELLING
     }
     if bright:
-        described = [translate("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()]
+        described = [
+            translate("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()
+        ]
         lines.append(translate("reading_bright", figures=listed(described, "and")))
     every = [row.all_defective_f1 for row in rows if row.all_defective_f1 is not None]
     if every:
@@ -182,7 +184,10 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     ]
     calibrated, thesis = _said("transfer_calibrated", "card_thesis")
     return table(
-        [translate("transfer_trained"), *(calibrated if s == "image" else thesis for _, s in columns)],
+        [
+            translate("transfer_trained"),
+            *(calibrated if s == "image" else thesis for _, s in columns),
+        ],
         [*lines, foot],
         groups=[(model.upper(), len(scorings[model])) for model in models],
         strong_last=True,
