@@ -142,8 +142,8 @@ def load_readable_images(samples: Sequence[Sample]) -> tuple[np.ndarray, list[Sa
             images[len(kept)] = network_input(photo.pixels)
             kept.append(sample)
     _check_broken(broken, len(samples))
-    for _, error in broken:
-        warnings.warn(f"Left out: {error}", UnreadableWarning, stacklevel=2)
+    for _, reason in broken:
+        warnings.warn(f"Left out: {reason}", UnreadableWarning, stacklevel=2)
     return images[: len(kept)], kept
 
 

@@ -232,6 +232,7 @@ def _from_bytes(data: bytes, name: str, bit_depth: int | None, page: int | None)
     _check_size(len(data), name)
     header = read_header(data, name, page or 0)
     del data
+    decoded = decode(header, name)
     notes: list[str] = []
     if header.animated:
         notes.append(Message("photo_animation", "Animation: only its first frame was used."))
@@ -241,7 +242,7 @@ def _from_bytes(data: bytes, name: str, bit_depth: int | None, page: int | None)
                 "photo_first_page", "{count} pages: only the first was used.", count=header.pages
             )
         )
-    return _finish(decode(header, name), name, notes, bit_depth)
+    return _finish(decoded, name, notes, bit_depth)
 
 
 def _from_pil(image: Image.Image, name: str, bit_depth: int | None) -> Photo:

@@ -89,9 +89,7 @@ def tiff(tags: list[tuple[int, int, int, int]], data: bytes) -> bytes:
     """Tags as (tag, type, count, value); the data lies at 8."""
     table = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     at = 8 + len(data)
-    return (
-        b"II*\0" + struct.pack("<I", at) + data + struct.pack("<H", len(tags)) + table + bytes(4)
-    )
+    return b"II*\0" + struct.pack("<I", at) + data + struct.pack("<H", len(tags)) + table + bytes(4)
 
 
 def grey_tags(side: int, size: int) -> list[tuple[int, int, int, int]]:
@@ -119,7 +117,7 @@ def looping_tiff() -> bytes:
 
 
 def overlapping_strips_tiff() -> bytes:
-    """10,000 strips, all of the same 400 kB: 4 GB to copy."""
+    """2,500 strips, all of the same 400 kB: 1 GB to copy."""
     side, count = 10_000, 2_500
     body = zlib.compress(random.Random(1).randbytes(400_000), 1)
     offsets = struct.pack(f"<{count}I", *[8] * count)
@@ -128,7 +126,6 @@ def overlapping_strips_tiff() -> bytes:
     at = 8 + len(body) + pad
     tags = [tag for tag in grey_tags(side, 1) if tag[0] not in (259, 262, 273, 277, 278, 279, 258)]
     tags += [(258, 4, 1, 8), (259, 4, 1, 8), (262, 4, 1, 1), (277, 4, 1, 1), (278, 4, 1, 4)]
-    tags += [(257, 4, 1, 7_000)] if False else []
     tags += [(273, 4, count, at), (279, 4, count, at + 4 * count)]
     tags = [tag if tag[0] != 256 else (256, 4, 1, 7_000) for tag in tags]
     return tiff(tags, body + bytes(pad) + offsets + sizes)
