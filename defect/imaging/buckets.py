@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from defect.imaging.archives import TAKEN, PhotoFile, is_clutter, label, list_photos
 from defect.imaging.photo import MAX_BYTES, ImageError, Photo, read_photo
@@ -122,5 +123,6 @@ def _open_root(address: str) -> tuple[Any, str]:
     """The file system behind an address, with credentials from where its store looks for them."""
     from fsspec.core import url_to_fs
 
-    system, base = url_to_fs(address)
+    # Only a local address is a URI with escapes; names in stores may hold any character.
+    system, base = url_to_fs(unquote(address) if address.startswith("file:") else address)
     return system, base

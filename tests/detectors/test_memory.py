@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from defect.training.teach import ALONE, Taught, teach
 
 from defect import load
 from defect.detectors import memory as normal
@@ -16,7 +17,6 @@ from defect.detectors.memory_detector import MemoryDetector, from_bytes, load_ex
 from defect.detectors.scoring import to_tensor
 from defect.networks.extractor import Extractor, fold
 from defect.training import memory as memories
-from defect.training.teach import ALONE, Taught, teach
 from defect.weights import files as weights
 from defect.weights.files import NotAvailable, WeightsError
 from tests.memory_photos import good_photos, tiny_extractor, write_extractor

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from defect.training.teaching import Product, load_taught_file, teach
 from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
@@ -16,7 +17,6 @@ from torchvision import models
 from defect.detectors import memory_detector as taught
 from defect.networks import backbone
 from defect.networks.backbone import FILE, VARIABLE, Backbone, load_backbone
-from defect.training.teaching import Product, load_taught_file, teach
 from defect.weights import files as weights
 from defect.weights import hub
 from defect.weights.files import NotAvailable, WeightsError

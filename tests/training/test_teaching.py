@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from defect.training.teaching import MAX_PHOTOS, Product, false_alarm_odds, load_taught_file, teach
 from PIL import Image
 
 from defect.__main__ import main
@@ -14,7 +15,6 @@ from defect.detectors.cache import held_bytes
 from defect.imaging.archives import PhotoFile
 from defect.training import teaching as product
 from defect.training.outliers import find_outliers
-from defect.training.teaching import MAX_PHOTOS, Product, false_alarm_odds, load_taught_file, teach
 from defect.ui.tabs import product_html as words
 from defect.ui.tabs.product import _LOOKS, inspect_many, inspect_taught
 from defect.ui.taught_detectors import PRODUCTS, SECONDS, Products

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from defect.training.teaching import teach
 from gradio.context import LocalContext
 
 from defect.detectors import catalogue
@@ -18,7 +19,6 @@ from defect.detectors.autoencoder import brightness_note
 from defect.evaluation import plots as figures
 from defect.evaluation import scorecard as results
 from defect.imaging.photo import ImageError, read_photo
-from defect.training.teaching import teach
 from defect.ui import batches as batch_work
 from defect.ui import cards as words
 from defect.ui import i18n as ui_texts

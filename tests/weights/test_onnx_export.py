@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from defect.training.teaching import load_taught_file
 from PIL import Image
 
 from defect import __main__, load
-from defect.training.teaching import load_taught_file
 from tests.conftest import EXAMPLES
 
 pytestmark = pytest.mark.slow
