@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SECONDS = 3
+SECONDS = 2
 """Of processor time."""
 _PATIENCE = 15
 """Seconds on the clock, where the machine has other things to do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from defect.datasets.samples import (
 )
 
 
-def photo(path: Path, size: tuple[int, int] = (64, 48), **options: object) -> Path:
+def photo(path: Path, size: tuple[int, int] = (64, 48), **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, "grey").save(path, **options)
     return path

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from defect.imaging import isolated
+from defect.imaging import decoding, isolated
 from defect.imaging.archives import find_photos, list_photos
 from defect.imaging.bit_depth import guess_bit_depth
 from defect.imaging.exif import read_orientation
@@ -282,9 +282,12 @@ def test_strips_keep_their_short_side(kind: str, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG"])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_bands_give_the_pixels_of_the_whole(kind: str, mode: str) -> None:
-    """A picture large enough to be decoded some rows at a time."""
-    y, x = np.mgrid[:4400, :4000].astype(np.float32)
+def test_bands_give_the_pixels_of_the_whole(
+    kind: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture decoded some rows at a time."""
+    monkeypatch.setattr(decoding, "_BANDED", 1_000_000)
+    y, x = np.mgrid[:4400, :1500].astype(np.float32)
     array = (128 + 100 * np.sin(x / 90) * np.cos(y / 70)).astype(np.uint8)
     image = Image.fromarray(array).convert(mode)
     options = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
