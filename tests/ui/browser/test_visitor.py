@@ -120,7 +120,7 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
     detail = page.locator("#results-detail")
     expect(detail.locator("svg").first).to_be_visible()
     expect(detail.locator("score-histogram rect").first).to_be_visible()
-    expect(page.locator("#results-rebuilt img")).to_have_count(4)
+    expect(page.locator("#results-reconstructions img")).to_have_count(4)
     expect(page.locator("#results-steel svg")).to_have_count(2)
 
     head = page.locator("#scorecard [data-testid=header-2]:visible")
@@ -134,8 +134,8 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
 
     page.locator("#results-category input").click()
     page.get_by_role("option", name="bottle").click()
-    expect(page.locator("#results-rebuilt-note")).to_contain_text("may not be redistributed")
-    expect(page.locator("#results-rebuilt")).not_to_be_visible()
+    expect(page.locator("#results-reconstructions-note")).to_contain_text("may not be redistributed")
+    expect(page.locator("#results-reconstructions")).not_to_be_visible()
     chosen = detail.inner_text()
     page.locator("#results-model").get_by_text("CAE").click()
     expect(detail).not_to_have_text(chosen)
