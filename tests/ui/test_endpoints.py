@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from defect import load
+from defect.datasets.rendered import render
 from tests.conftest import EXAMPLES
 
 CAP = EXAMPLES / "rendered_cap"
 STEEL = EXAMPLES / "rendered_steel"
+FEW = 6
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +33,8 @@ def client(app_url: str) -> Iterator[Client]:
 
 
 def ask(client: Client, photo: Any, *rest: Any) -> tuple[Any, ...]:
-    given = handle_file(str(photo)) if photo is not None else None
-    answer = client.predict(given, *rest, api_name="/predict_autoencoder")
+    file = handle_file(str(photo)) if photo is not None else None
+    answer = client.predict(file, *rest, api_name="/predict_autoencoder")
     assert isinstance(answer, tuple)
     return answer
 
@@ -45,12 +48,13 @@ def test_endpoints_are_named_typed_and_labelled(client: Client) -> None:
         "/compare",
         "/models",
         "/health",
-        *("/teach", "/load_taught", "/inspect_taught", "/recognise"),
+        *("/teach", "/load_detector", "/recognise"),
     }
     for endpoint in named.values():
         for value in endpoint["parameters"] + endpoint["returns"]:
             assert value["label"]
             assert value["type"]
+            assert not re.search(r"\blimit:", str(value["python_type"]))  # one word for the knob
     assert [p["parameter_name"] for p in named["/predict_autoencoder"]["parameters"]] == [
         "photo",
         "model",
@@ -83,7 +87,9 @@ def test_answers_are_typed(client: Client) -> None:
 
 
 def test_an_inspection_is_what_the_library_says(client: Client) -> None:
-    result, overlay, rebuilt, mask = ask(client, CAP / "chip.jpg", "cae", "rendered_cap", 1.0)
+    result, overlay, reconstruction, mask = ask(
+        client, CAP / "chip.jpg", "cae", "rendered_cap", 1.0
+    )
     expected = load("cae", "rendered_cap")(CAP / "chip.jpg")
     assert result["defective"] is True
     assert result["threshold"] == 1.0
@@ -93,7 +99,7 @@ def test_an_inspection_is_what_the_library_says(client: Client) -> None:
     assert result["area"] == pytest.approx(expected.mask.mean(), rel=1e-2)
     with Image.open(overlay) as picture:
         assert (picture.format, picture.size) == ("JPEG", (320, 320))
-    with Image.open(rebuilt) as picture:
+    with Image.open(reconstruction) as picture:
         difference = np.asarray(picture.convert("RGB"), float) - expected.reconstruction
     assert np.abs(difference).mean() < 2
     with Image.open(mask) as picture:
@@ -182,7 +188,7 @@ def test_a_zip_is_a_batch(client: Client, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("photo", "arguments", "words"),
+    ("photo", "arguments", "text"),
     [
         ("chip.jpg", ("resnet", "bottle", 1.0), 'no model "resnet"'),
         ("chip.jpg", ("cae", "teapot", 1.0), 'no category "teapot"'),
@@ -192,32 +198,32 @@ def test_a_zip_is_a_batch(client: Client, tmp_path: Path) -> None:
         (None, ("cae", "rendered_cap", 1.0), "no photo"),
     ],
 )
-def test_bad_requests_are_answered_in_words(
-    client: Client, photo: str | None, arguments: tuple[Any, ...], words: str
+def test_bad_requests_are_answered_in_a_sentence(
+    client: Client, photo: str | None, arguments: tuple[Any, ...], text: str
 ) -> None:
-    with pytest.raises(AppError, match=words) as caught:
+    with pytest.raises(AppError, match=text) as caught:
         ask(client, CAP / photo if photo else None, *arguments)
     _plain(str(caught.value))
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "text"),
     [
         ("notes.png", b"just some text, no picture", "not a picture"),
         ("empty.jpg", b"", "empty"),
-        ("torn.jpg", (CAP / "good.jpg").read_bytes()[:3000], "damaged"),
+        ("torn.jpg", (CAP / "good.jpg").read_bytes()[:300], "damaged"),
         ("drawing.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
     ],
 )
-def test_bad_files_are_answered_in_words(
-    client: Client, tmp_path: Path, name: str, content: bytes, words: str
+def test_bad_files_are_answered_in_a_sentence(
+    client: Client, tmp_path: Path, name: str, content: bytes, text: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(AppError, match=words) as caught:
+    with pytest.raises(AppError, match=text) as caught:
         ask(client, tmp_path / name, "cae", "rendered_cap", 1.0)
     assert name in str(caught.value)
     _plain(str(caught.value))
-    with pytest.raises(AppError, match=words):
+    with pytest.raises(AppError, match=text):
         client.predict(handle_file(str(tmp_path / name)), api_name="/predict_cnn")
 
 
@@ -239,29 +245,89 @@ def test_files_of_the_server_stay_there(
     payloads: dict[str, list[Any]] = {
         "predict_autoencoder": [photo, "cae", "rendered_cap", 1.0],
         "predict_cnn": [photo],
-        "compare": [photo, "rendered_cap", 1.0],
+        "compare": [photo, "rendered_cap", 1.0, ""],
         "predict_batch": [[photo], "cae", "rendered_cap", 1.0],
     }
-    described = _ask_plainly(app_url, endpoint, payloads[endpoint])
-    assert "event: complete" not in described
-    assert "private.jpg" not in described
+    answer = _ask_plainly(app_url, endpoint, payloads[endpoint])
+    assert "event: complete" not in answer
+    assert "private.jpg" not in answer
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "text"),
     [
         ([{"url": "data:image/png;base64,AAAA"}, "cae", "rendered_cap", 1.0], "as a file"),
         (["photo", "cae", "rendered_cap", None], "number above 0"),
     ],
 )
-def test_odd_payloads_are_answered_in_words(
-    app_url: str, client: Client, data: list[Any], words: str
+def test_strange_payloads_are_answered_in_a_sentence(
+    app_url: str, client: Client, data: list[Any], text: str
 ) -> None:
     if data[0] == "photo":
-        with pytest.raises(AppError, match=words):
+        with pytest.raises(AppError, match=text):
             ask(client, CAP / "chip.jpg", *data[1:])
     else:
-        assert words in _ask_plainly(app_url, "predict_autoencoder", data)
+        assert text in _ask_plainly(app_url, "predict_autoencoder", data)
+
+
+def washer(folder: Path, seed: int) -> Any:
+    path = folder / f"washer_{seed}.png"
+    Image.fromarray(render("rendered_washer", seed, "good").image).save(path)
+    return handle_file(str(path))
+
+
+def test_a_taught_detector_works_in_every_endpoint(
+    client: Client, app_url: str, tmp_path: Path
+) -> None:
+    good = [washer(tmp_path, 40 + i) for i in range(FEW)]
+    key, summary, file = client.predict(good, "washer", api_name="/teach")
+    assert (summary["name"], summary["photos"]) == ("washer", FEW)
+    assert any("how good parts differ" in note for note in summary["notes"])
+    photo = washer(tmp_path, 60)
+
+    answer = client.predict(photo, key, "bottle", 1.0, api_name="/predict_autoencoder")
+    result, overlay, reconstruction, mask = answer
+    assert (result["model"], result["category"]) == ("memory", "washer")
+    assert result["defective"] == (result["score"] >= result["threshold"] == 1.0)
+    assert reconstruction is None and Path(overlay).is_file() and Path(mask).is_file()
+
+    compared, overlays = client.predict(photo, "rendered_washer", 1.0, key, api_name="/compare")
+    scores = {(one["model"], one["category"]): one["score"] for one in compared["results"]}
+    assert scores[("memory", "washer")] == pytest.approx(result["score"])
+    assert {("dae", "rendered_washer"), ("memory", "rendered_washer")} <= scores.keys()
+    assert len(overlays) == len(scores)
+    alone, _ = client.predict(photo, "", 1.0, key, api_name="/compare")
+    assert [one["category"] for one in alone["results"]] == ["washer"]
+
+    batch, table, report = client.predict([photo], key, "", 1.0, api_name="/predict_batch")
+    assert batch["counts"]["photos"] == 1
+    assert batch["rows"][0]["score"] == pytest.approx(result["score"], abs=1e-3)
+    assert batch["rows"][0]["category"] == "washer" and Path(table).is_file()
+    with zipfile.ZipFile(report) as archive:
+        assert json.loads(archive.read("manifest.json"))["category"] == "washer"
+
+    again, loaded = client.predict(handle_file(file), api_name="/load_detector")
+    assert again != key and loaded["photos"] == FEW
+    stranger = Client(app_url, verbose=False)
+    same = stranger.predict(photo, again, "", 1.0, api_name="/predict_autoencoder")[0]
+    assert same["score"] == pytest.approx(result["score"])
+    for guess in ("", "guess"):
+        with pytest.raises(AppError, match=f'no model "{guess}"'):
+            stranger.predict(photo, guess, "bottle", 1.0, api_name="/predict_autoencoder")
+    with pytest.raises(AppError, match="no longer kept"):
+        stranger.predict(photo, "x" * len(key), "", 1.0, api_name="/predict_autoencoder")
+
+
+def test_a_detector_that_is_none_is_refused(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(AppError, match="not a detector") as caught:
+        client.predict(washer(tmp_path, 61), api_name="/load_detector")
+    _plain(str(caught.value))
+    with pytest.raises(AppError, match="no photos yet"):
+        client.predict([], "x", api_name="/teach")
+
+
+def test_the_category_is_recognised(client: Client, tmp_path: Path) -> None:
+    assert client.predict(washer(tmp_path, 61), api_name="/recognise")[0] == "rendered_washer"
 
 
 def _ask_plainly(app_url: str, endpoint: str, data: list[Any]) -> str:

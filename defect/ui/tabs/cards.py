@@ -1,4 +1,4 @@
-"""Results as the HTML and Markdown the tabs show. Whatever came from a user is escaped."""
+"""Results as the HTML and Markdown the tabs show. Whatever came from a visitor is escaped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from defect.detectors.catalogue import Category
 from defect.detectors.steel import Classification
 from defect.detectors.thresholds import Cost
 from defect.inspection import WeightsSource
-from defect.networks.autoencoders import MEMORY
 from defect.ui.i18n import name_of, translate, translate_message
 from defect.weights.files import Metadata
 
@@ -19,8 +18,8 @@ def waiting(text: str) -> str:
 
 
 def problem(text: str) -> str:
-    """The verdict card for something that went wrong."""
-    return _card("problem", translate("not_inspected"), translate_message(text))
+    """The verdict card for something that went wrong; the text is for the visitor."""
+    return _card("problem", translate("not_inspected"), text)
 
 
 def probabilities(result: Classification) -> str:
@@ -46,14 +45,14 @@ def steel_verdict(result: Classification) -> str:
             nearest=name_of(result.label),
         )
         return _card("problem", translate("steel_unknown"), text, notes)
-    sure = (
+    certainty = (
         "steel_certain"
         if result.confidence >= 0.95
         else ("steel_likely" if result.confidence >= 0.7 else "steel_unsure")
     )
     text = translate(
         "steel_why",
-        sure=translate(sure),
+        certainty=translate(certainty),
         confidence=_percent(result.confidence),
         margin=f"{100 * result.margin:.0f}",
         second=name_of(result.second),
@@ -79,14 +78,14 @@ def origin(metadata: Metadata, source: WeightsSource) -> str:
             sha256=source.sha256[:16],
         ),
         translate(
-            "origin_taught" if metadata.model == MEMORY else "origin_trained",
+            "origin_trained" if training.epochs_run else "origin_memory",
             dataset=translate_message(metadata.dataset),
             licence=translate_message(metadata.licence),
             fit=training.images_fit,
             held_out=training.images_held_out,
             best=training.best_epoch,
             run=training.epochs_run,
-            rate=f"{training.learning_rate:g}",
+            rate=f"{training.learning_rate or 0:g}",
             seed=training.seed,
             corruption=translate_message(training.corruption),
             seconds=f"{training.seconds:.0f}",
@@ -130,7 +129,7 @@ def threshold_cost(cost: Cost) -> str:
 
 
 def _of_hundred(count: int, total: int, kind: str) -> str:
-    """Such as `about 2 of 100 good parts are`; all and none are never rounded to."""
+    """Such as `false alarms on about 2 of 100 good parts`; all and none are never rounded to."""
     if count in (0, total):
         return translate(f"cost_all_{kind}" if count else f"cost_none_{kind}", total=total)
     about = min(max((200 * count + total) // (2 * total), 1), 99)
