@@ -148,7 +148,7 @@ def find_header(model: str | None, category: str = "") -> tuple[Metadata, Weight
 def _refuse_old_key(model: str | None) -> None:
     if model is None:
         raise NotAvailable(
-            Message("nothing_taught", "There is no detector yet. Teach or load one first.")
+            Message("no_detector_yet", "There is no detector yet. Teach or load one first.")
         )
     if len(model) == _KEY_LENGTH:
         raise NotAvailable(

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-import defect
+from defect import __version__
 from defect.detectors import catalogue
 from defect.detectors.registry import DETECTORS
 from defect.ui.endpoints import answers
@@ -57,4 +57,4 @@ def health() -> dict[str, Any]:
         count = len(read_index())
     except WeightsError as error:
         raise gr.Error(str(error)) from error
-    return {"status": "ok", "version": defect.__version__, "weights": count}
+    return {"status": "ok", "version": __version__, "weights": count}

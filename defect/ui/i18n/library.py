@@ -106,7 +106,7 @@ MESSAGES = {
     "outlier_brighter": "比其他照片亮得多",
     "outlier_blurred": "与其他照片相比显得模糊",
     # taught and loaded detectors
-    "nothing_taught": "尚无检测器。请先让检测器学习，或载入检测器。",
+    "no_detector_yet": "尚无检测器。请先让检测器学习，或载入检测器。",
     "detector_expired": "该检测器已不再保留（最后一次使用一小时后删除）。请重新学习，或载入您下"
     "载的文件。",
     "no_detector_file": "没有文件。请以 `detector` 发送检测器文件。",

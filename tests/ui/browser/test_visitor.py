@@ -134,7 +134,8 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
 
     page.locator("#results-category input").click()
     page.get_by_role("option", name="bottle").click()
-    expect(page.locator("#results-reconstructions-note")).to_contain_text("may not be redistributed")
+    note = page.locator("#results-reconstructions-note")
+    expect(note).to_contain_text("may not be redistributed")
     expect(page.locator("#results-reconstructions")).not_to_be_visible()
     chosen = detail.inner_text()
     page.locator("#results-model").get_by_text("CAE").click()
