@@ -77,7 +77,7 @@ def load(
 
     where = folder or WEIGHTS_FOLDER
     if detector == "cnn":
-        return load_steel_classifier(where)
+        return load_steel_classifier(where, device=device)
     return registry.load(detector, category, folder=where, device=device)
 
 

@@ -1,4 +1,4 @@
-"""The value that travels: what a detector found in one photo, its regions, and the verdict in words.
+"""What a detector found in one photo: the value that travels, its regions, the verdict in words.
 
 Everything a page, a report or a program says about a photo is asked of an `Inspection`. The network
 runs once a photo; threshold, mask, regions and sentence are computed from its anomaly map.
@@ -39,7 +39,7 @@ class Message(str):
     key: str
     values: dict[str, Any]
 
-    def __new__(cls, key: str, template: str, **values: Any) -> Message:
+    def __new__(cls, key: str, template: str, /, **values: Any) -> Message:
         """
         Args:
             key: names the sentence in the translations.

@@ -40,13 +40,13 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_weights(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights folder with a CAE trained for one epoch: fit for plumbing, not for verdicts."""
-    from defect.training import autoencoder_run as run
-    from defect.training.autoencoder import Recipe
+    from defect.training import checkpoint
+    from defect.training.autoencoder import Recipe, train_and_save
 
     folder = tmp_path_factory.mktemp("weights")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "RUNS_FOLDER", tmp_path_factory.mktemp("runs"))
-        run.train_and_save("cae", TINY, tiny_data, folder, Recipe(epochs=1))
+        patch.setattr(checkpoint, "RUNS_FOLDER", tmp_path_factory.mktemp("runs"))
+        train_and_save("cae", TINY, tiny_data, folder, Recipe(epochs=1))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The Space deploys as it is: head of the README, large files, Python versions, ZeroGPU, sync."""
+"""The Space deploys as it is: front matter, licence, large files, Python versions, sync."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ import yaml
 
 from defect.ui import zero_gpu
 from defect.weights import resolution as sources
-from defect.weights.index import WEIGHTS_FOLDER, read_index
+from defect.weights.files import WEIGHTS_FOLDER, read_index, read_metadata
 from tests.conftest import ROOT, free_port, wait_for
 
-FRONT = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HEAD = README.split("---\n")[1]
+FRONT = yaml.safe_load(HEAD)
 DOCUMENTED = {
     *("title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version"),
     *("app_file", "app_build_command", "app_port", "base_path", "fullWidth", "header"),
@@ -34,22 +36,35 @@ NEEDED = {
     *("title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file"),
     *("license", "short_description", "thumbnail", "tags", "datasets", "suggested_hardware"),
 }
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 LFS_BYTES = 10 * 1000**2
 
 
-def test_the_head_has_what_is_needed_and_nothing_unheard_of() -> None:
+def test_the_front_matter_has_what_is_needed_and_nothing_unknown() -> None:
     assert NEEDED <= set(FRONT) <= DOCUMENTED
+    assert (FRONT["sdk"], FRONT["app_file"]) == ("gradio", "app.py")
+    assert {FRONT["colorFrom"], FRONT["colorTo"]} <= COLOURS
+    assert len(FRONT["short_description"]) <= 60
     assert len(FRONT["emoji"]) <= 2 and not FRONT["emoji"].isascii()
     assert FRONT["suggested_hardware"] in {"cpu-basic", "cpu-upgrade", "zero-a10g"}
-    assert (ROOT / FRONT["app_file"]).is_file()
+    assert (ROOT / FRONT["app_file"]).is_file() and (ROOT / FRONT["thumbnail"]).is_file()
     assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", name) for name in FRONT["datasets"])
 
 
-def test_versions_are_given_as_text_and_fit_the_requirements() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("---\n")[1]
-    assert re.search(r'^sdk_version: "\d+\.\d+\.\d+"$', text, re.MULTILINE)
-    assert re.search(r'^python_version: "3\.1[0-2]"$', text, re.MULTILINE)
-    assert f"gradio=={FRONT['sdk_version']}" in (ROOT / "requirements.txt").read_text()
+def test_versions_are_text_and_fit_the_requirements() -> None:
+    """Unquoted, YAML would take 3.10 for 3.1."""
+    assert re.search(r'^sdk_version: "\d+\.\d+\.\d+"$', HEAD, re.MULTILINE)
+    assert re.search(r'^python_version: "3\.1[0-2]"$', HEAD, re.MULTILINE)
+    assert f"gradio=={FRONT['sdk_version']}\n" in (ROOT / "requirements.txt").read_text()
+
+
+def test_the_licence_is_that_of_the_weights_it_serves() -> None:
+    licences = [
+        read_metadata(WEIGHTS_FOLDER / entry.file).licence for entry in read_index(WEIGHTS_FOLDER)
+    ]
+    assert any("BY-NC-SA 4.0" in licence for licence in licences)
+    assert FRONT["license"] == "cc-by-nc-sa-4.0"
+    assert "**Not for commercial use:**" in README
 
 
 def test_files_are_preloaded_only_from_the_repository_pinned() -> None:
@@ -90,12 +105,6 @@ def test_the_code_is_python_of_every_version_promised(version: tuple[int, int]) 
         ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=version)
 
 
-def test_requirements_are_pinned_and_need_no_gpu_package() -> None:
-    lines = (ROOT / "requirements.txt").read_text().split()
-    assert all(re.fullmatch(r"[\w-]+(\[[\w,]+\])?==[\w.]+", line) for line in lines)
-    assert not any(line.startswith("spaces") for line in lines)
-
-
 def test_zero_gpu_is_used_where_it_is_and_ignored_where_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -115,13 +124,22 @@ def test_zero_gpu_is_used_where_it_is_and_ignored_where_not(
     assert importlib.reload(zero_gpu).gpu(len) is len
 
 
-def test_the_gpu_package_is_imported_before_torch() -> None:
-    names = [
-        node.module if node.module != "defect" else f"defect.{node.names[0].name}"
-        for node in ast.parse((ROOT / "app.py").read_text()).body
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("defect")
-    ]
-    assert names[0] == "defect.ui.zero_gpu"
+def test_the_gpu_package_is_imported_before_torch(tmp_path: Path) -> None:
+    """`spaces` patches CUDA, and refuses to where torch was imported first."""
+    (tmp_path / "spaces.py").write_text(
+        "import sys\n"
+        "assert 'torch' not in sys.modules, 'torch was imported first'\n"
+        "def GPU(function): return function\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import app, sys; assert 'spaces' in sys.modules"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def test_the_sync_is_off_until_its_secret_exists() -> None:
@@ -133,6 +151,13 @@ def test_the_sync_is_off_until_its_secret_exists() -> None:
     assert '[ -n "$HF_TOKEN" ] && [ -n "$SPACE" ]' in first["run"]
     assert rest and all(step["if"] == "steps.on.outputs.on == 'yes'" for step in rest)
     assert not re.search(r"hf_\w{10}", path.read_text())
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        used = re.findall(r"uses: (\S+)", path.read_text(encoding="utf-8"))
+        assert used
+        assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
 
 
 def test_a_hub_that_never_answers_is_not_asked_at_start_up(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from defect.cli import inspect, publish, results, teach, train
-from defect.datasets.samples import DataError
 from defect.weights.errors import WeightsError
 
 
@@ -16,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         status: int = options.run(options)
         return status
-    except (DataError, WeightsError, ValueError, OSError) as error:
+    except (WeightsError, ValueError, OSError) as error:
         print(f"defect: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

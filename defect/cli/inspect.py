@@ -15,7 +15,6 @@ from defect.cli.options import (
     paths_only,
     print_skipped,
 )
-from defect.datasets.samples import DataError
 from defect.inspection import Message
 
 if TYPE_CHECKING:
@@ -65,14 +64,14 @@ def split_category(detector: str, photos: list[Path | str]) -> tuple[str | None,
     """The category that follows a model's name, and the photos; a detector's file needs none.
 
     Raises:
-        DataError: there are no photos behind the category.
+        ValueError: there are no photos behind the category.
     """
     from defect.detectors.registry import is_file_name
 
     if is_file_name(detector):
         return None, photos
     if len(photos) < 2:
-        raise DataError(
+        raise ValueError(
             Message(
                 "inspect_usage",
                 "Which category, and which photos? Such as: python -m defect inspect {detector} "
@@ -97,7 +96,7 @@ def _inspect(options: argparse.Namespace) -> int:
     found, skipped = find_photos(paths_only(photos))
     print_skipped(skipped)
     if not found:
-        raise DataError(Message("no_photos_there", "There are no photos in the folder given."))
+        raise ValueError(Message("no_photos_there", "There are no photos in the folder given."))
     detector = load(options.detector, category, folder=options.weights)
     about = About(detector.metadata.model, detector.category, options.threshold, detector.source)
     defects = unread = False
@@ -133,7 +132,7 @@ def _inspect_with_ray(
     found, skipped = find(photos)
     print_skipped(skipped)
     if not found:
-        raise DataError(Message("no_photos_there", "There are no photos in the folder given."))
+        raise ValueError(Message("no_photos_there", "There are no photos in the folder given."))
     verdicts: dict[str, int] = {}
     for state in inspect_parts(
         found,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defect.cli.options import add_weights, path
-from defect.datasets.samples import DataError
 from defect.inspection import Message
 from defect.weights.index import read_index
 
 if TYPE_CHECKING:
     from defect.cli.options import Commands
-    from defect.training.autoencoder import Recipe
+    from defect.training.loop import Recipe
 
 AUTOENCODERS = ["cae", "vae", "dae"]
 DETECTORS = [*AUTOENCODERS, "memory"]
@@ -113,13 +113,13 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _data(options: argparse.Namespace) -> Path:
     if options.data is None:
-        raise DataError(
+        raise ValueError(
             Message(
                 "where_data_give_data", "Where is the data? Give --data DIR or set DEFECT_DATA."
             )
         )
     if not options.data.is_dir():
-        raise DataError(
+        raise ValueError(
             Message(
                 "folder_check_data", 'There is no folder "{data}". Check --data.', data=options.data
             )
@@ -129,23 +129,12 @@ def _data(options: argparse.Namespace) -> Path:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from defect.training import (
-        autoencoder_run as run,
-    )
-    from defect.training import (
-        encoder,
-        extractor,
-        steel,
-    )
-    from defect.training import (
-        memory as memories,
-    )
-    from defect.training.autoencoder import Recipe
+    from defect.training import autoencoder, encoder, extractor, memory, steel
 
     data = _data(options)
     pupil = options.model in ("encoder", "extractor")
     if pupil != (options.teacher is not None):
-        raise DataError(
+        raise ValueError(
             Message(
                 "train_encoder_train_extractor",
                 "`train encoder` or `train extractor`, and --teacher FILE, go together.",
@@ -153,11 +142,11 @@ def _train(options: argparse.Namespace) -> int:
         )
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
     if options.model == "all":
-        return _train_all(options, data, Recipe(**chosen))
+        return _train_all(options, data, replace(autoencoder.RECIPE, **chosen))
     if options.models or options.again:
-        raise DataError("--models and --again go with `train all`.")
+        raise ValueError("--models and --again go with `train all`.")
     if (pupil or options.model == "cnn") and options.categories:
-        raise DataError(
+        raise ValueError(
             Message(
                 "categories_train_leave_them",
                 "There are no categories for `train {model}`; leave them out.",
@@ -165,22 +154,30 @@ def _train(options: argparse.Namespace) -> int:
             )
         )
     if options.model == "encoder":
-        entries = [encoder.train_and_save(data, options.teacher, options.weights, **chosen)]
+        recipe = replace(encoder.RECIPE, **chosen)
+        entries = [encoder.train_and_save(data, options.teacher, options.weights, recipe)]
     elif options.model == "extractor":
-        entries = [extractor.train_and_save(data, options.teacher, options.weights, **chosen)]
+        recipe = replace(extractor.RECIPE, **chosen)
+        entries = [extractor.train_and_save(data, options.teacher, options.weights, recipe)]
     elif options.model == "memory" and options.categories:
-        teach, names = memories.teach_and_save, options.categories
+        teach, names = memory.teach_and_save, options.categories
         entries = [teach(name, data, options.weights, options.seed) for name in names]
     elif options.model == "cnn":
-        recipe = steel.SteelRecipe(**chosen)
-        entries = [steel.train_and_save(data, options.weights, recipe, run.RUNS_FOLDER)]
+        from defect.evaluation.steel import evaluate_classifier
+
+        recipe = replace(steel.RECIPE, **chosen)
+        steel.train_and_save(data, options.weights, recipe)
+        evaluate_classifier(data, options.weights)
+        # The figures changed the file.
+        entries = [entry for entry in read_index(options.weights) if entry.model == steel.MODEL]
     elif options.categories:
+        recipe = replace(autoencoder.RECIPE, **chosen)
         entries = [
-            run.train_and_save(options.model, name, data, options.weights, Recipe(**chosen))
+            autoencoder.train_and_save(options.model, name, data, options.weights, recipe)
             for name in options.categories
         ]
     else:
-        raise DataError(
+        raise ValueError(
             Message(
                 "which_category_such_as",
                 "Which category? Such as: python -m defect train {model} bottle",
@@ -195,15 +192,20 @@ def _train(options: argparse.Namespace) -> int:
 def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:
     from defect.detectors.feature_extractors import EXTRACTOR
     from defect.detectors.registry import DETECTORS
+    from defect.evaluation.protocol import evaluate
+    from defect.evaluation.scorecard import summary
     from defect.networks.autoencoders import AUTOENCODERS
     from defect.training import grid
+
+    def evaluated(model: str, category: str) -> str:
+        return summary(evaluate(model, category, data, options.weights))
 
     listed = {(entry.model, entry.category) for entry in read_index(options.weights)}
     # Without an extractor nothing can be taught.
     models = options.models or [*(DETECTORS if EXTRACTOR in listed else AUTOENCODERS)]
     jobs = grid.plan(data, options.weights, models, options.categories, again=options.again)
-    print(grid.describe(jobs, recipe.epochs))
-    return 0 if grid.run_grid(jobs, data, options.weights, recipe) else 1
+    print(grid.format_plan(jobs, recipe.epochs))
+    return 0 if grid.run_grid(jobs, data, options.weights, recipe, evaluated) else 1
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -224,7 +226,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             and has_test(data, entry.category)
         ]
     if not pairs:
-        raise DataError(
+        raise ValueError(
             "There are test photos for none of the weights in the data folder."
             if options.model == "all"
             else f"Which category? Such as: python -m defect evaluate {options.model} bottle"
@@ -240,7 +242,7 @@ def _evaluate_cnn(options: argparse.Namespace, data: Path) -> int:
     from defect.evaluation.steel import evaluate_classifier
 
     if options.categories:
-        raise DataError(
+        raise ValueError(
             Message(
                 "categories_evaluate_cnn_leave",
                 "There are no categories for `evaluate cnn`; leave them out.",

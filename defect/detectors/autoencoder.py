@@ -6,6 +6,7 @@ result.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -43,12 +44,14 @@ class AutoencoderDetector:
         source: WeightsSource,
         *,
         folder: Path = WEIGHTS_FOLDER,
+        path: Path | None = None,
         device: str | None = None,
     ) -> None:
         """
         Args:
             network: with its batch norms folded.
             folder: the weights folder the file lies in.
+            path: the file itself where it lies in none.
         """
         self.device = torch.device(device or "cpu")
         self.network = network.eval().to(self.device)
@@ -56,6 +59,7 @@ class AutoencoderDetector:
         self.metadata = metadata
         self.source = source
         self.folder = folder
+        self.path = path
 
     @property
     def name(self) -> str:
@@ -85,9 +89,22 @@ class AutoencoderDetector:
         """Writes the weights file; `load(path)` restores the detector.
 
         Raises:
-            WeightsError: the weights are no longer where they were loaded from.
+            WeightsError: the weights are no longer where they were loaded from, or are others.
         """
-        data = resolution.read_bytes(self.folder, self.metadata.model, self.metadata.category)
+        # Folding the batch norms cannot be undone, so the file itself is copied.
+        if self.path is None:
+            data = resolution.read_bytes(self.folder, self.metadata.model, self.metadata.category)
+        else:
+            data = self.path.read_bytes() if self.path.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != self.source.sha256:
+            raise WeightsError(
+                Message(
+                    "weights_replaced",
+                    "The weights this detector was loaded from ({file}) were replaced or removed. "
+                    "Load it again.",
+                    file=self.source.file,
+                )
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
@@ -190,15 +207,24 @@ def restore(
 
     Raises:
         WeightsError: the content does not fit; the text says why.
+        ValueError: the same, of a file somebody brought.
     """
     model = next(name for name in AUTOENCODERS if name == content.metadata.model)
     network = build_autoencoder(model)
-    files.load_into(network, content)
+    brought = content.source.source == "uploaded"
+    try:
+        files.load_into(network, content)
+    except WeightsError as error:
+        if brought:
+            raise ValueError("its network does not fit") from error
+        raise
     try:
         calibration = scoring.restore_calibration(
             content.calibration, content.metadata.calibration, content.packed.get("whitening")
         )
     except ValueError as error:
+        if brought:
+            raise
         raise WeightsError(
             Message(
                 "calibration_unusable",
@@ -213,5 +239,6 @@ def restore(
         content.metadata,
         content.source,
         folder=folder,
+        path=content.path,
         device=device,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,9 @@ class MemoryDetector:
             teaching: of a detector that was just taught.
         """
         self.device = torch.device(device or "cpu")
-        self.extractor = extractor.to(self.device)
+        # The extractor is shared with the other memories, which stay where they are.
+        on_cpu = self.device.type == "cpu"
+        self.extractor = extractor if on_cpu else copy.deepcopy(extractor).to(self.device)
         self.memory = memory
         self.metadata = metadata
         self.source = source
@@ -162,6 +165,7 @@ def restore(
     Raises:
         NotAvailable: the feature extractor it needs is not here (yet).
         WeightsError: the content does not fit; the text says why.
+        ValueError: the same, of a file somebody brought.
     """
     try:
         if content.network:

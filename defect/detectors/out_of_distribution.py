@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.covariance import LedoitWolf
 from torch import Tensor, nn
 
 from defect.detectors.thresholds import normal_limit
@@ -101,6 +100,9 @@ def fit_out_of_distribution(
     means = torch.stack([activations[torch.from_numpy(kinds == k)].mean(0) for k in range(count)])
     within = activations - means[kinds]
     spread = within.std(0).clamp_min(1e-4)
+    # Only training needs scikit-learn.
+    from sklearn.covariance import LedoitWolf
+
     # Ledoit and Wolf's shrinkage: from the photos alone, nothing to choose.
     covariance = LedoitWolf(assume_centered=True).fit((within / spread).double().numpy())
     lower = np.linalg.cholesky(covariance.covariance_)

@@ -111,28 +111,24 @@ def load_file(
     source = WeightsSource("uploaded", path.name, hashlib.sha256(data).hexdigest(), len(data))
     try:
         content = files.parse(data, source)
-        metadata = replace(
-            content.metadata,
-            category=plain_name(str(content.metadata.category)),
-            test={},
-            transfer={},
-            note="",
-        )
-        if metadata.model not in KINDS:
+    except WeightsError as error:
+        raise _not_a_detector(path) from error
+    metadata = replace(
+        content.metadata,
+        category=plain_name(str(content.metadata.category)),
+        test={},
+        transfer={},
+        note="",
+    )
+    try:
+        if metadata.model not in DETECTORS:
             raise ValueError("it is of another model")
-        return restore(replace(content, metadata=metadata), folder, device=device, wait=wait)
-    except (WeightsError, ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, NotAvailable):
-            raise
-        reason = str(error) if type(error) is ValueError else "it is not one, or is damaged"
-        raise WeightsError(
-            Message(
-                "not_a_detector",
-                '"{name}" is not a detector this app can load: {reason}.',
-                name=path.name,
-                reason=reason,
-            )
-        ) from error
+        content = replace(content, metadata=metadata, path=path)
+        return restore(content, folder, device=device, wait=wait)
+    except ValueError as error:
+        raise _not_a_detector(path, str(error)) from error
+    except (TypeError, KeyError, AttributeError) as error:
+        raise _not_a_detector(path) from error
 
 
 def restore(
@@ -148,6 +144,17 @@ def restore(
     module, _, function = KINDS[content.metadata.model].partition(":")
     make: Callable[..., Detector] = getattr(import_module(module), function)
     return make(content, folder, device=device, wait=wait)
+
+
+def _not_a_detector(path: Path, reason: str = "it is not one, or is damaged") -> WeightsError:
+    return WeightsError(
+        Message(
+            "not_a_detector",
+            '"{name}" is not a detector this app can load: {reason}.',
+            name=path.name,
+            reason=reason,
+        )
+    )
 
 
 def plain_name(text: str) -> str:

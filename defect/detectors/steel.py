@@ -80,8 +80,11 @@ class SteelClassifier:
         ood: OutOfDistribution | None,
         metadata: Metadata,
         source: WeightsSource,
+        *,
+        device: str | None = None,
     ) -> None:
-        self.network = network.eval()
+        self.device = torch.device(device or "cpu")
+        self.network = network.eval().to(self.device)
         self.ood = ood
         self.classes = tuple(classes)
         self.metadata = metadata
@@ -102,14 +105,14 @@ class SteelClassifier:
     @torch.inference_mode()
     def _classify(self, photos: Sequence[Photo]) -> list[Classification]:
         pixels = to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
-        features, activations = see(self.network, pixels)
+        features, activations = see(self.network, pixels.to(self.device))
         probabilities = self.network.classify(features).softmax(1)
         # Behind an average pool and one linear layer the gradient Grad-CAM averages (Selvaraju et
         # al., ICCV 2017) is that layer's own row, so no backward pass is needed.
         rows = self.network.head.weight[probabilities.argmax(1)]
         cams = torch.einsum("nc,nchw->nhw", rows, features).clamp_min(0)
-        cams = cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)
-        unlike = distances(self.ood, activations).tolist() if self.ood else None
+        cams = (cams / cams.amax((1, 2), keepdim=True).clamp_min(1e-6)).cpu()
+        unlike = distances(self.ood, activations.cpu()).tolist() if self.ood else None
         return [
             Classification(
                 photo=photo.shown,
@@ -124,8 +127,13 @@ class SteelClassifier:
         ]
 
 
-def load_steel_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
+def load_steel_classifier(
+    folder: Path = WEIGHTS_FOLDER, *, device: str | None = None
+) -> SteelClassifier:
     """The steel classifier.
+
+    Args:
+        device: where the network runs, such as `cuda`; the CPU by default.
 
     Raises:
         WeightsError: its weights are absent or must not be used.
@@ -154,4 +162,4 @@ def load_steel_classifier(folder: Path = WEIGHTS_FOLDER) -> SteelClassifier:
     network = SteelCNN()
     files.load_into(network, content)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    return SteelClassifier(network, classes, ood, content.metadata, content.source)
+    return SteelClassifier(network, classes, ood, content.metadata, content.source, device=device)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -56,15 +57,20 @@ def inspect_stream(
         ValueError: the threshold is not a number above 0.
     """
     check_threshold(threshold)
-    return (
-        result if isinstance(result, Unreadable) else result.at(threshold)
-        for result in run_stream(detector, photos)
-    )
+    return _judge(run_stream(detector, photos), threshold)
+
+
+def _judge(
+    results: Generator[Inspection | Unreadable, None, None], threshold: float
+) -> Iterator[Inspection | Unreadable]:
+    with closing(results):
+        for result in results:
+            yield result if isinstance(result, Unreadable) else result.at(threshold)
 
 
 def run_stream(
     model: Callable[[list[Any]], list[Result]], photos: Iterable[PhotoSource]
-) -> Iterator[Result | Unreadable]:
+) -> Generator[Result | Unreadable, None, None]:
     """The one loop behind every batch; `model` takes a list of `Photo`."""
     coming = iter(photos)
     # One thread, so that no two large pictures are decoded at once.

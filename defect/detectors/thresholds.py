@@ -50,7 +50,8 @@ class Scores:
 class Cost:
     """Counts at one threshold; a photo is stopped exactly when its score reaches it."""
 
-    limit: float
+    threshold: float
+    """In multiples of the normal limit."""
     held_out: int
     """Good photos kept from training."""
     good: int
@@ -74,16 +75,16 @@ def stored_scores(metadata: Metadata) -> Scores:
     )
 
 
-def cost(metadata: Metadata, limit: float) -> Cost:
-    """What the threshold `limit` (a multiple of the normal limit) costs on the stored scores."""
+def cost(metadata: Metadata, threshold: float) -> Cost:
+    """What a threshold, in multiples of the normal limit, costs on the stored scores."""
     scores = stored_scores(metadata)
     return Cost(
-        limit=limit,
+        threshold=threshold,
         held_out=len(scores.held_out),
         good=len(scores.good),
-        stopped=_reaching(scores.held_out + scores.good, limit),
+        stopped=_reaching(scores.held_out + scores.good, threshold),
         defective=len(scores.defective),
-        caught=_reaching(scores.defective, limit),
+        caught=_reaching(scores.defective, threshold),
     )
 
 
@@ -112,8 +113,8 @@ def presets(metadata: Metadata) -> Presets | None:
     return Presets(max(few, 1.0), 1.0, max(min(most, 1.0), 0.01))
 
 
-def _reaching(scores: Sequence[float], limit: float) -> int:
-    return sum(score >= limit for score in scores)
+def _reaching(scores: Sequence[float], threshold: float) -> int:
+    return sum(score >= threshold for score in scores)
 
 
 def _list(value: Any) -> list[Any]:

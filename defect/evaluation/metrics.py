@@ -1,15 +1,15 @@
-"""Numbers for whole photos, for pixels and for class names. Pure arithmetic on arrays, no models.
+"""Metrics of photos, of pixels and of classes: arithmetic on arrays, no models.
 
-A photo or pixel is called defective exactly when `score >= threshold`. All values are fractions in
-0..1. The standard figures of photos are scikit-learn's; what needs a thousand draws or millions of
-pixels is counted here, ties as there (the tests compare).
+A photo or pixel counts as defective exactly when `score >= threshold`. All values are fractions in
+0..1. The standard metrics of photos are scikit-learn's; what needs a thousand resamples or millions
+of pixels is computed here, with ties handled as there (the tests compare).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,13 +40,13 @@ class Metric:
 
 @dataclass(frozen=True)
 class ImageMetrics:
-    """Photo-level results.
+    """Photo-level metrics.
 
     `f1_max` and `f1_max_threshold` (the highest score that reaches it) are chosen on the labels of
-    the test set itself: an upper bound to report as such, never a default threshold to work with.
+    the test set itself: an upper bound to report as such, never a threshold to work with.
     `precision`, `recall`, `f1`, the rates and `per_kind` (share detected of each defect kind) hold
-    at `threshold`; a rate over no photos is None. `per_kind_auroc` sets each defect kind against
-    all normal photos, if any.
+    at `threshold`; a rate over no photos is None. `per_kind_auroc` compares each kind of defect
+    with all normal photos, if any.
     """
 
     normal: int
@@ -68,10 +68,10 @@ class ImageMetrics:
 
 @dataclass(frozen=True)
 class PixelMetrics:
-    """Pixel-level results over the `images` photos with a known mask; `skipped` ones have none.
+    """Pixel-level metrics over the `images` photos with a known mask; `skipped` ones have none.
 
-    `iou` and `dice` hold at the default threshold. All five values are None, with a `reason`, where
-    the masks do not hold both kinds of pixel.
+    `iou` and `dice` hold at the threshold. All five values are None, with a `reason`, where the
+    masks do not contain both kinds of pixel.
     """
 
     images: int
@@ -86,7 +86,7 @@ class PixelMetrics:
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class: `count` true photos; a share with nothing to divide by is 0."""
+    """One class with `count` true photos; a ratio with an empty denominator is 0."""
 
     precision: float
     recall: float
@@ -96,7 +96,7 @@ class ClassScores:
 
 @dataclass(frozen=True)
 class Classification:
-    """`confusion[i][j]`: photos of class i called j. `macro_f1`: plain mean over all classes."""
+    """`confusion[i][j]`: photos of class i predicted as j. `macro_f1`: mean over all classes."""
 
     accuracy: float
     macro_f1: float
@@ -114,21 +114,23 @@ def image_metrics(
     resamples: int = 1000,
     seed: int = 0,
 ) -> ImageMetrics:
-    """Photo-level AUROC, average precision, best F1, and what the working threshold gives.
+    """Photo-level AUROC, average precision, best F1, and the metrics at the threshold.
 
     Intervals run from the 2.5 to the 97.5 percentile of a stratified bootstrap (Efron & Tibshirani
-    1993): normal and defective photos are redrawn apart. One that misses its value (best F1 rises
-    under resampling) is widened to reach it. Perfect separation always gives the interval 1..1.
+    1993): normal and defective photos are resampled separately. An interval that misses its value
+    (best F1 rises under resampling) is widened to include it. Perfect separation always gives the
+    interval 1..1.
 
     Args:
         scores: N finite numbers, higher is more defective.
         labels: N booleans, True is defective.
         kinds: N names, "good" for exactly the normal photos, else the kind of defect.
-        threshold: a photo is called defective exactly when `score >= threshold`.
+        threshold: a photo counts as defective exactly when `score >= threshold`.
         resamples: bootstrap draws, at least 1; `seed` makes them repeatable.
 
     Raises:
-        ValueError: no photos, lengths that differ, a number not finite, labels against kinds.
+        ValueError: no photos, lengths that differ, a number that is not finite, or labels that
+            contradict the kinds.
     """
     values, truth = np.asarray(scores, np.float64), np.asarray(labels, bool)
     names = np.asarray(kinds, object)
@@ -141,7 +143,7 @@ def image_metrics(
     agree = bool(((names == GOOD) != truth).all())
     _require(agree, f'Labels contradict kinds: exactly the normal photos are of kind "{GOOD}".')
 
-    called = values >= threshold
+    flagged = values >= threshold
     defects = sorted(set(names[truth].tolist()))
     normal, defective = int((~truth).sum()), int(truth.sum())
     ranked = at_threshold = [Metric(None, None, None, ONE_CLASS)] * 3
@@ -157,8 +159,8 @@ def image_metrics(
             standard.average_precision_score(truth, values),
             f1_curve[best],
         )
-        called_so = standard.precision_recall_fscore_support(
-            truth, called, average="binary", zero_division=np.nan
+        scored = standard.precision_recall_fscore_support(
+            truth, flagged, average="binary", zero_division=np.nan
         )
         # Drawing photos with replacement is drawing how many land on each distinct score.
         draw = np.random.default_rng(seed)
@@ -166,8 +168,10 @@ def image_metrics(
         drawn_bad = draw.multinomial(defective, bad / defective, size=resamples)
         ranked = _with_intervals(found, _ranking(drawn_good, drawn_bad))
         reached = -levels >= threshold
-        drawn = _calls(drawn_good[:, reached].sum(1), drawn_bad[:, reached].sum(1), defective)
-        at_threshold = _with_intervals(called_so[:3], drawn)
+        drawn = _at_threshold(
+            drawn_good[:, reached].sum(1), drawn_bad[:, reached].sum(1), defective
+        )
+        at_threshold = _with_intervals(scored[:3], drawn)
         for kind in defects:
             chosen = ~truth | (names == kind)
             kind_auroc[kind] = float(standard.roc_auc_score(truth[chosen], values[chosen]))
@@ -184,10 +188,10 @@ def image_metrics(
         recall=recall,
         f1=f1,
         threshold=float(threshold),
-        false_alarm_rate=float(called[~truth].mean()) if normal else None,
-        detection_rate=float(called[truth].mean()) if defective else None,
-        accuracy=float((called == truth).mean()),
-        per_kind={kind: float(called[names == kind].mean()) for kind in defects},
+        false_alarm_rate=float(flagged[~truth].mean()) if normal else None,
+        detection_rate=float(flagged[truth].mean()) if defective else None,
+        accuracy=float((flagged == truth).mean()),
+        per_kind={kind: float(flagged[names == kind].mean()) for kind in defects},
         per_kind_auroc=kind_auroc,
     )
 
@@ -195,16 +199,16 @@ def image_metrics(
 def pixel_metrics(
     maps: npt.NDArray[np.floating[Any]], masks: Mask, known: npt.ArrayLike, threshold: float = 1.0
 ) -> PixelMetrics:
-    """Pixel-level AUROC, average precision, AUPRO, IoU and Dice, exact, pooled over used photos.
+    """Pixel-level AUROC, average precision, AUPRO, IoU and Dice, exact, pooled over all photos.
 
     AUPRO (Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021) is the mean share
-    found of each 8-connected defect region, integrated over false-positive rates 0..0.3 and divided
-    by 0.3: 1 is perfect, chance is 0.15. Normal photos belong in, with an empty mask.
+    detected of each 8-connected defect region, integrated over false-positive rates 0..0.3 and
+    divided by 0.3: 1 is perfect, chance is 0.15. Include normal photos, with an empty mask.
 
     Args:
         maps: N×H×W finite numbers, higher is more defective.
         masks: N×H×W booleans, True is defective.
-        known: N booleans; False where the mask is absent, which leaves the photo out.
+        known: N booleans; False where there is no mask, which excludes the photo.
         threshold: for IoU and Dice; a pixel is defective exactly when its value >= threshold.
 
     Raises:
@@ -228,7 +232,7 @@ def pixel_metrics(
     eight_within_a_photo = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
     labelled, regions = ndimage.label(masks, structure=eight_within_a_photo)
     region, inside, outside = labelled[masks], maps[masks], maps[~masks]
-    # Only the levels of defective pixels bend the curves, so one sort of each kind is exact.
+    # The curves bend only at the levels of defective pixels, so one sort of each kind is exact.
     outside.sort()
     order = np.argsort(inside)[::-1]
     region, inside = region[order], inside[order]
@@ -250,25 +254,25 @@ def pixel_metrics(
 def classification_metrics(
     predicted: Sequence[str | int], truth: Sequence[str | int], classes: Sequence[str]
 ) -> Classification:
-    """Accuracy, macro F1, per-class scores and confusion of N called against N true classes.
+    """Accuracy, macro F1, per-class scores and confusion of N predicted and N true classes.
 
-    Each of them is a name out of `classes` or its position there, counted from 0.
+    Each is a name in `classes` or its index there.
 
     Raises:
-        ValueError: nothing to count, lengths that differ, an unknown class or one listed twice.
+        ValueError: no photos, lengths that differ, an unknown class or one listed twice.
     """
     _require(len(truth) > 0, "There must be at least one classified photo.")
     sizes = (len(predicted), len(truth))
     _require(sizes[0] == sizes[1], f"Predicted and true classes differ in length: {sizes}.")
     _require(len(set(classes)) == len(classes), "A class is listed twice.")
     index: dict[str | int, int] = {key: i for i, c in enumerate(classes) for key in (i, c)}
-    strangers = sorted({str(name) for name in (*predicted, *truth) if name not in index})
-    _require(not strangers, f"Not among the classes: {', '.join(strangers)}.")
+    unknown = sorted({str(name) for name in (*predicted, *truth) if name not in index})
+    _require(not unknown, f"Not among the classes: {', '.join(unknown)}.")
     confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(confusion, ([index[name] for name in truth], [index[name] for name in predicted]), 1)
-    hits, called, count = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
-    precision, recall = hits / np.maximum(called, 1), hits / np.maximum(count, 1)
-    f1 = 2 * hits / np.maximum(called + count, 1)
+    hits, predictions, count = np.diag(confusion), confusion.sum(axis=0), confusion.sum(axis=1)
+    precision, recall = hits / np.maximum(predictions, 1), hits / np.maximum(count, 1)
+    f1 = 2 * hits / np.maximum(predictions + count, 1)
     columns = (column.tolist() for column in (precision, recall, f1, count))
     per_class = dict(zip(classes, map(ClassScores, *columns), strict=True))
     accuracy, macro_f1 = float(hits.sum() / len(truth)), float(f1.mean())
@@ -276,29 +280,9 @@ def classification_metrics(
 
 
 def to_json(metrics: ImageMetrics | PixelMetrics | Classification | Metric) -> dict[str, Any]:
-    """The fields as plain JSON values: floats rounded to 6 digits, a non-finite one as None."""
+    """The fields as JSON values: floats rounded to 6 digits, None where not finite."""
     text = json.dumps(asdict(metrics))
     return json.loads(text, parse_float=lambda x: round(float(x), 6), parse_constant=lambda _: None)
-
-
-def image_metrics_from_json(data: Mapping[str, Any]) -> ImageMetrics:
-    """Reads back what `to_json` made; ValueError where a field is missing or unknown."""
-    try:
-        measured = {name: Metric(**data[name]) for name in _MEASURED}
-        return ImageMetrics(**{**data, **measured})
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"These are not the metrics of photos: {error}.") from error
-
-
-def pixel_metrics_from_json(data: Mapping[str, Any]) -> PixelMetrics:
-    """Reads back what `to_json` made; ValueError where a field is missing or unknown."""
-    try:
-        return PixelMetrics(**data)
-    except TypeError as error:
-        raise ValueError(f"These are not the metrics of pixels: {error}.") from error
-
-
-_MEASURED = ("auroc", "average_precision", "f1_max", "precision", "recall", "f1")
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -317,19 +301,19 @@ def _ranking(good: Counts, bad: Counts) -> Floats:
     return np.stack([auroc, precision, f1])
 
 
-def _calls(alarms: Counts, hits: Counts, defective: int) -> Floats:
-    """Precision, recall and F1 (3×B) at a threshold; precision is NaN where nothing was called."""
-    called = alarms + hits
-    precision = np.where(called > 0, hits / np.maximum(called, 1), np.nan)
-    return np.stack([precision, hits / defective, 2 * hits / (called + defective)])
+def _at_threshold(alarms: Counts, hits: Counts, defective: int) -> Floats:
+    """Precision, recall and F1 (3×B) at a threshold; precision is NaN without any positive."""
+    flagged = alarms + hits
+    precision = np.where(flagged > 0, hits / np.maximum(flagged, 1), np.nan)
+    return np.stack([precision, hits / defective, 2 * hits / (flagged + defective)])
 
 
 def _with_intervals(found: Sequence[float | None], drawn: Floats) -> list[Metric]:
-    """A metric a value, with the percentiles of its row of draws (…×B, NaN left out)."""
+    """A metric for each value, with the percentiles of its row of resamples (…×B, NaN ignored)."""
     metrics = []
     for value, row in zip(found, drawn, strict=True):
         if value is None or math.isnan(value):
-            metrics.append(Metric(None, None, None, "no photo is called defective"))
+            metrics.append(Metric(None, None, None, "no photo reaches the threshold"))
             continue
         low, high = np.nanpercentile(row, [2.5, 97.5]).tolist()
         metrics.append(Metric(float(value), min(low, float(value)), max(high, float(value))))
@@ -341,7 +325,7 @@ def _aupro(above: Floats, at: Floats, overlap: Floats) -> float:
     before = np.append(0.0, overlap[:-1])
     rate = np.concatenate([[0.0], np.stack([above, at], axis=1).ravel(), [1.0]])
     height = np.concatenate([[0.0], np.stack([before, overlap], axis=1).ravel(), overlap[-1:]])
-    kept = rate <= FPR_LIMIT
+    below = rate <= FPR_LIMIT
     end = np.interp(FPR_LIMIT, rate, height)
-    area = np.trapezoid(np.append(height[kept], end), np.append(rate[kept], FPR_LIMIT))
+    area = np.trapezoid(np.append(height[below], end), np.append(rate[below], FPR_LIMIT))
     return float(min(area / FPR_LIMIT, 1.0))

@@ -145,20 +145,27 @@ def _training(found: Sequence[Result]) -> str:
             [
                 relative_path(r.model, r.category),
                 r.dataset,
-                f"{t.images_fit} ({t.images_held_out})",
-                f"{t.epochs_run} ({t.best_epoch})",
-                f"{t.learning_rate:g}",
-                str(t.batch_size),
+                _with_detail(t.images_fit, t.images_held_out),
+                _with_detail(t.epochs_run, t.best_epoch),
+                f"{t.learning_rate:g}" if t.learning_rate is not None else "–",
+                _with_detail(t.batch_size, None),
                 str(t.seed),
                 t.precision,
                 t.device,
-                t.corruption,
+                t.corruption or "none",
                 t.start or "random weights",
             ]
         )
     return "Photos are 256×256 RGB. As run, from the files' headers:\n\n" + "\n".join(
         f"| {' | '.join(_cell(text) for text in line)} |" for line in lines
     )
+
+
+def _with_detail(value: int | None, detail: int | None) -> str:
+    """`40 (33)`; without what the header does not state."""
+    if value is None:
+        return "–"
+    return str(value) if detail is None else f"{value} ({detail})"
 
 
 def _licences(found: Sequence[Result]) -> str:

@@ -1,7 +1,8 @@
-"""Figures drawn from the numbers in the weights' headers: curves, histogram, confusion matrix.
+"""Figures of scores and trainings: ROC and training curves, histogram, confusion matrix.
 
-They are matplotlib figures without pyplot's global state. `to_svg` makes one a picture that takes
-the page's own colours and font, so that it reads the same on a light and a dark page.
+They are matplotlib figures without pyplot's global state. `to_svg` turns one into an SVG element
+that takes the page's colours and font, so that it is legible on a light and a dark page. Texts come
+from a mapping with the keys of `TEXTS`, which a page replaces to show another language.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import matplotlib
@@ -20,12 +23,34 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from sklearn.metrics import roc_curve
 
-Floats = npt.NDArray[np.float64]
+TEXTS: Mapping[str, str] = {
+    "false_alarm_axis": "False alarms, share of all normal photos",
+    "detection_axis": "Detected, share of all defective photos",
+    "calibrated_score": "calibrated",
+    "thesis_score": "thesis score",
+    "score_axis": "Score (× normal limit)",
+    "photos_axis": "Photos",
+    "held_out_normal": "normal, held out ({count})",
+    "test_normal": "normal, test ({count})",
+    "test_defective": "defective, test ({count})",
+    "normal": "normal ({count})",
+    "defective": "defective ({count})",
+    "threshold": "threshold {threshold}",
+    "epoch_axis": "Epoch",
+    "loss_axis": "Loss",
+    "training_loss": "training",
+    "held_out_loss": "held out",
+    "best_epoch": "best epoch: {epoch}",
+    "predicted_axis": "Predicted class",
+    "true_axis": "True class",
+}
+"""English, with a `{name}` for each value."""
 
 BLUE, PALE, RED, GREY = "#3b82f6", "#93b8f8", "#e5484d", "#8490a3"
 _INK, _LINE = "#010203", "#010204"
-"""Stand for the page's text and border colour until `to_svg` puts those in."""
+"""Placeholders that `to_svg` replaces by the page's text and border colour."""
 _SIZE = (5.0, 3.6)
 """Inches; at 72 points each about the width of a phone, so that 10.5 points stay readable."""
 _TEXT = 10.5
@@ -37,40 +62,40 @@ _LEGEND: dict[str, Any] = {
     "borderaxespad": 0.2,
 }
 _DRAWING = threading.Lock()
-"""matplotlib's settings are global; they are changed for the length of one drawing."""
-
-
-def roc_points(scores: npt.ArrayLike, defective: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """The ROC curve of N scores (higher is more defective): false-alarm rate, share found; 0..1.
-
-    Raises:
-        ValueError: the photos are all good or all defective.
-    """
-    values, truth = np.asarray(scores, np.float64), np.asarray(defective, bool)
-    if truth.all() or not truth.any():
-        raise ValueError("A ROC curve needs good and defective photos.")
-    order = np.argsort(-values, kind="stable")
-    values, truth = values[order], truth[order]
-    # Photos of one score pass the threshold together: one straight piece of the curve.
-    last = np.append(np.flatnonzero(values[1:] != values[:-1]), len(values) - 1)
-    found = np.concatenate([[0], truth.cumsum()[last]]) / truth.sum()
-    alarms = np.concatenate([[0], (~truth).cumsum()[last]]) / (~truth).sum()
-    return alarms, found
+"""matplotlib's settings are global; they are changed while one figure is drawn."""
+_SCORE_GROUPS = {
+    "held_out_normal": PALE,
+    "test_normal": BLUE,
+    "test_defective": RED,
+    "normal": BLUE,
+    "defective": RED,
+}
+"""Groups of a histogram, from the bottom of the stack, with their colours."""
 
 
 def roc_figure(
-    calibrated: npt.ArrayLike, thesis: npt.ArrayLike | None, defective: npt.ArrayLike
+    calibrated: npt.ArrayLike,
+    thesis: npt.ArrayLike | None,
+    defective: npt.ArrayLike,
+    texts: Mapping[str, str] = TEXTS,
 ) -> Figure:
-    """ROC of the calibrated and, if given, of the thesis's score of the same N photos.
+    """ROC curve of the calibrated and, if given, of the thesis's score of the same N photos.
 
     Raises:
-        ValueError: the photos are all good or all defective.
+        ValueError: the photos are all normal or all defective.
     """
-    figure, axes = _axes("False alarms, of all good photos", "Found, of all defective photos")
+    truth = np.asarray(defective, bool)
+    if truth.all() or not truth.any():
+        raise ValueError("A ROC curve needs normal and defective photos.")
+    figure, axes = _axes(texts["false_alarm_axis"], texts["detection_axis"])
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (2, 4)))
-    if thesis is not None:
-        axes.plot(*roc_points(thesis, defective), color=GREY, linewidth=1.8, label="thesis score")
-    axes.plot(*roc_points(calibrated, defective), color=BLUE, linewidth=2.4, label="calibrated")
+    for scores, colour, width, key in (
+        (thesis, GREY, 1.8, "thesis_score"),
+        (calibrated, BLUE, 2.4, "calibrated_score"),
+    ):
+        if scores is not None:
+            alarms, detected, _ = roc_curve(truth, np.asarray(scores), drop_intermediate=False)
+            axes.plot(alarms, detected, color=colour, linewidth=width, label=texts[key])
     axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.03))
     percent = FuncFormatter(lambda share, _: f"{100 * share:.0f} %")
     axes.xaxis.set_major_formatter(percent)
@@ -81,70 +106,84 @@ def roc_figure(
 
 
 def histogram_figure(
-    held_out: Sequence[float], good: Sequence[float], defective: Sequence[float]
+    scores: Mapping[str, Sequence[float]],
+    threshold: float = 1.0,
+    texts: Mapping[str, str] = TEXTS,
 ) -> Figure:
-    """Photos by calibrated score (multiples of the normal limit, which is marked), stacked.
+    """Stacked histogram of photos by calibrated score, on a logarithmic axis.
+
+    Args:
+        scores: multiples of the normal limit, by group: `held_out_normal`, `test_normal` and
+            `test_defective` for stored scores, `normal` and `defective` for the verdicts of a
+            batch. Empty groups are left out.
+        threshold: marked by a line; always the edge between two bars.
 
     Raises:
-        ValueError: there is no score at all.
+        ValueError: there is no score at all, or an unknown group.
     """
-    groups = [
-        (held_out, PALE, "good, held out"),
-        (good, BLUE, "good, test"),
-        (defective, RED, "defective, test"),
-    ]
-    groups = [group for group in groups if len(group[0])]
+    if unknown := scores.keys() - _SCORE_GROUPS.keys():
+        raise ValueError(f"A histogram needs known groups, not {', '.join(sorted(unknown))}.")
+    groups = [key for key in _SCORE_GROUPS if len(scores.get(key, ()))]
     if not groups:
         raise ValueError("A histogram needs scores.")
-    figure, axes = _axes("Score (× normal limit)", "Photos")
-    values = [np.maximum(np.asarray(group[0], np.float64), 1e-3) for group in groups]
-    together = np.log2(np.concatenate(values))
-    # Steps of a sixth of an octave; the limit, 2⁰, is an edge, so that no bar lies on both sides.
-    first = min(np.floor(together.min() * 6), -6)
-    last = max(np.floor(together.max() * 6) + 1, 6)
+    figure, axes = _axes(texts["score_axis"], texts["photos_axis"])
+    values = [np.maximum(np.asarray(scores[key], np.float64), 1e-3) for key in groups]
+    octaves = np.log2(np.concatenate(values) / threshold)
+    # Steps of a sixth of an octave, counted from the threshold, so that no bar lies on both sides.
+    first = min(np.floor(octaves.min() * 6), -6)
+    last = max(np.floor(octaves.max() * 6) + 1, 6)
     axes.hist(
         values,
-        bins=list(2 ** (np.arange(first, last + 1) / 6)),
+        bins=list(threshold * 2 ** (np.arange(first, last + 1) / 6)),
         stacked=True,
-        color=[group[1] for group in groups],
-        label=[f"{group[2]} ({len(group[0])})" for group in groups],
+        color=[_SCORE_GROUPS[key] for key in groups],
+        label=[texts[key].format(count=len(scores[key])) for key in groups],
     )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda score, _: f"{score:g}"))
     axes.minorticks_off()
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.axvline(1, 0, 0.66, color=_INK, linewidth=1.4)
+    axes.axvline(threshold, 0, 0.66, color=_INK, linewidth=1.4)
     axes.set_ylim(0, axes.get_ylim()[1] * 1.42)  # room for the legend above the bars
     axes.annotate(
-        "limit", (1, 0.62), (4, 0), ("data", "axes fraction"), "offset points", color=_INK
+        texts["threshold"].format(threshold=f"{threshold:.2f}"),
+        (threshold, 0.62),
+        (4, 0),
+        ("data", "axes fraction"),
+        "offset points",
+        color=_INK,
     ).set_fontsize(_TEXT - 1)
     axes.legend(loc="upper right", **_LEGEND)
     return figure
 
 
 def training_figure(
-    loss: Sequence[float], held_out: Sequence[float], best_epoch: int | None
+    loss: Sequence[float],
+    held_out: Sequence[float],
+    best_epoch: int | None,
+    texts: Mapping[str, str] = TEXTS,
 ) -> Figure:
-    """Loss by epoch, in training and on held-out photos; the kept epoch is marked.
+    """Loss by epoch, in training and on held-out photos; the best epoch, if any, is marked.
 
     Raises:
-        ValueError: no loss was noted.
+        ValueError: no loss was recorded.
     """
     if not loss and not held_out:
         raise ValueError("A training curve needs at least one epoch.")
-    figure, axes = _axes("Epoch", "Loss")
-    for curve, colour, label in ((loss, GREY, "training"), (held_out, BLUE, "held out")):
+    figure, axes = _axes(texts["epoch_axis"], texts["loss_axis"])
+    for curve, colour, key in ((loss, GREY, "training_loss"), (held_out, BLUE, "held_out_loss")):
         if curve:
-            axes.plot(range(1, len(curve) + 1), curve, color=colour, linewidth=2, label=label)
-    kept = held_out or loss
-    if best_epoch is not None and 1 <= best_epoch <= len(kept):
+            epochs = range(1, len(curve) + 1)
+            axes.plot(epochs, curve, color=colour, linewidth=2, label=texts[key])
+    deciding = held_out or loss
+    if best_epoch is not None and 1 <= best_epoch <= len(deciding):
         axes.plot(
             best_epoch,
-            kept[best_epoch - 1],
+            deciding[best_epoch - 1],
             "o",
             color=BLUE if held_out else GREY,
             markersize=7,
-            label=f"kept: epoch {best_epoch}",
+            label=texts["best_epoch"].format(epoch=best_epoch),
         )
     lowest = min([*loss, *held_out])
     if lowest > 0 and max([*loss, *held_out]) / lowest > 8:
@@ -157,22 +196,29 @@ def training_figure(
     return figure
 
 
-def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
-    """C×C counts, rows true and columns called; each row is coloured by its shares.
+def confusion_figure(
+    confusion: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    texts: Mapping[str, str] = TEXTS,
+) -> Figure:
+    """C×C counts, rows true and columns predicted; each row is coloured by its shares.
+
+    Args:
+        classes: their C names as they are shown, but for underscores.
 
     Raises:
         ValueError: the counts are not C×C.
     """
     counts = np.asarray(confusion, np.int64)
     if counts.shape != (len(classes), len(classes)):
-        raise ValueError("A confusion matrix needs a row and a column a class.")
-    figure, axes = _axes("Called", "True class")
+        raise ValueError("A confusion matrix needs a row and a column for each class.")
+    figure, axes = _axes(texts["predicted_axis"], texts["true_axis"])
     names = [name.replace("_", " ") for name in classes]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     for (row, column), count in np.ndenumerate(counts):
         share = float(shares[row, column])
         colour = BLUE if row == column else RED
-        # A single mistake must be seen beside sixty hits.
+        # A single mistake must be visible beside sixty hits.
         strength = share if row == column else min(1.0, 0.25 + share) if count else 0.0
         corner = (column - 0.5, row - 0.5)
         patch = Rectangle(corner, 1, 1, color=colour, alpha=0.85 * strength)
@@ -191,20 +237,23 @@ def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str])
 
 
 def to_svg(figure: Figure, text: str) -> str:
-    """The figure as an `<svg>` element for a page; `text` is for who cannot see it (plain)."""
+    """The figure as an `<svg>` element for a page; `text`, unescaped, is its accessible label."""
     drawn = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    # The salt keeps names inside apart from those of other figures on the same page.
-    with _DRAWING, matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": text}):
+    # The salt keeps ids apart from those of other figures on the same page.
+    settings = {"svg.fonttype": "none", "svg.hashsalt": text}
+    with _DRAWING, matplotlib.rc_context(settings), warnings.catch_warnings():
+        # The page sets the text in its own font, whatever glyphs matplotlib's lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(drawn, metadata=nothing)
     svg = drawn.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Its style sheet would reach the whole page; the app's own has what is needed of it.
+    # Its style sheet would apply to the whole page; the app's own covers what is needed.
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     opening = re.search(r'viewBox="[^"]*"', svg)
     box = opening.group(0) if opening else ""
-    label = text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    svg = re.sub(r"^<svg[^>]*>", f'<svg {_NAMESPACES} {box} role="img" aria-label="{label}">', svg)
+    tag = f'<svg {_NAMESPACES} {box} role="img" aria-label="{escape(text)}">'
+    svg = tag + svg[svg.index(">") + 1 :]
     return svg.replace(_INK, "currentColor").replace(_LINE, "var(--border-color-primary)")
 
 

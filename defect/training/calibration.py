@@ -1,7 +1,7 @@
-"""Learns what is normal for a trained network: the numbers `scoring` measures a photo against.
+"""Calibrates a trained network: the statistics of normal photos that `scoring` compares with.
 
-The feature Gaussian is fitted on the photos the network was trained on; everything that decides a
-limit comes from the held-out normal photos, each judged by statistics it is not part of.
+The feature Gaussian is fitted on the photos the network was trained on. Every limit comes from the
+held-out normal photos, each scored with statistics it is not part of.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from defect.detectors.scoring import (
 )
 from defect.detectors.thresholds import normal_limit
 from defect.networks.autoencoders import Autoencoder
-from defect.training.autoencoder import BRIGHTNESS_JITTER
+from defect.training.corruption import BRIGHTNESS_JITTER
 from defect.weights.quantisation import as_stored
 
 _BATCH = 16
 _DIAGONAL_SHARE = 0.1
-"""Part of each block's covariance replaced by its diagonal: too few photos for all of it."""
+"""Part of each block's covariance replaced by its diagonal: there are few photos."""
 _SHARED_SHARE = 0.05
 _SPREAD_FLOOR = 0.5
 _CHANNEL_PHOTOS = 64
 _LEAST_VARIANCE = 0.003
-"""Below this a direction's variance is taken for noise; channels have variance 1."""
-_USUAL_LIGHT = 0.05, 0.5, 0.95
+"""A direction with less variance is treated as noise; channels have variance 1."""
+_BRIGHTNESS_QUANTILES = 0.05, 0.5, 0.95
 _ERROR_SHAPE = (2, ERROR_SIDE, ERROR_SIDE)
 
 
@@ -51,17 +51,19 @@ def fit_calibration(
         held_out: M×256×256×3 uint8 normal photos the network was not fitted on.
         seed: of the random projection.
     """
-    brightness = np.quantile(fit.mean((1, 2, 3)) / 255, _USUAL_LIGHT).round(4).tolist()
+    brightness = np.quantile(fit.mean((1, 2, 3)) / 255, _BRIGHTNESS_QUANTILES).round(4).tolist()
     projection = _projection(network, fit, seed)
     both = np.concatenate([fit, _with_varied_brightness(fit, seed)])
     projected = torch.cat(
-        [scoring.project(seen.features, projection) for seen in _looks(network, both)]
+        [scoring.project(batch.features, projection) for batch in _observe(network, both)]
     )
     mean = projected.mean(0)
     whitening = _whitening(projected - mean)
 
     pixels = scoring.to_tensor(held_out)
-    thesis_scores = torch.cat([scoring.thesis_scores(s.error) for s in _looks(network, held_out)])
+    thesis_scores = torch.cat(
+        [scoring.thesis_scores(batch.error) for batch in _observe(network, held_out)]
+    )
     calibration = Calibration(
         projection=projection,
         feature_mean=mean,
@@ -77,20 +79,24 @@ def fit_calibration(
         normal_thesis_scores=[round(v, 6) for v in thesis_scores.tolist()],
     )
     pixels = (pixels * scoring.brightness_gains(calibration, pixels).view(-1, 1, 1, 1)).clamp_(0, 1)
-    seen = [scoring.observe(network, pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
-    views = torch.cat([scoring.error_views(s) for s in seen])
-    # Photos that are all the same have no spread at all.
+    observations = [
+        scoring.observe(network, pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)
+    ]
+    views = torch.cat([scoring.error_views(batch) for batch in observations])
+    # Identical photos have no spread at all.
     floor = (_SPREAD_FLOOR * views.std(0).mean((1, 2), keepdim=True)).clamp_min(1e-6)
     calibration = replace(
         calibration, error_mean=views.mean(0), error_spread=torch.maximum(views.std(0), floor)
     )
     calibration = restore_calibration(as_stored(calibration.tensors()), calibration.numbers())
 
-    features = torch.cat([scoring.feature_distance(calibration, s.features) for s in seen])
-    usual = _without_itself(views, floor)
+    features = torch.cat(
+        [scoring.feature_distance(calibration, batch.features) for batch in observations]
+    )
+    standardised = _standardise_without_itself(views, floor)
     feature_limit = normal_limit(scoring.scores(features).tolist())
-    error_limits = [normal_limit(scoring.scores(usual[:, i]).tolist()) for i in (0, 1)]
-    errors = usual / torch.tensor(error_limits).view(2, 1, 1)
+    error_limits = [normal_limit(scoring.scores(standardised[:, i]).tolist()) for i in (0, 1)]
+    errors = standardised / torch.tensor(error_limits).view(2, 1, 1)
     scores = scoring.scores(scoring.combine(features / feature_limit, errors))
     limit = normal_limit(scores.tolist())
     return replace(
@@ -103,26 +109,26 @@ def fit_calibration(
 
 
 def _with_varied_brightness(images: np.ndarray, seed: int) -> np.ndarray:
-    """Each photo a little brighter or darker: light that varies is not a defect."""
+    """Each photo a little brighter or darker: varying light is not a defect."""
     draw = np.random.default_rng(seed)
     gains = 1 + BRIGHTNESS_JITTER * draw.uniform(-1, 1, (len(images), 1, 1, 1))
-    relit: np.ndarray = (images * gains).clip(0, 255).astype(np.uint8)
-    return relit
+    varied: np.ndarray = (images * gains).clip(0, 255).astype(np.uint8)
+    return varied
 
 
-def _looks(network: Autoencoder, images: np.ndarray) -> Iterator[Observation]:
+def _observe(network: Autoencoder, images: np.ndarray) -> Iterator[Observation]:
     for start in range(0, len(images), _BATCH):
         yield scoring.observe(network, scoring.to_tensor(images[start : start + _BATCH]))
 
 
 def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
-    """100 random directions of the 480 channels, after all of them were made uncorrelated.
+    """480×100: random directions of the decorrelated channels.
 
-    A random direction of raw channels sees the few that vary most; what a defect changes is often
-    small and would drown in them.
+    A random direction of the raw channels is dominated by the few that vary most; what a defect
+    changes is often small and would be lost in them.
     """
     sample = images[:: max(1, len(images) // _CHANNEL_PHOTOS)]
-    features = torch.cat([s.features for s in _looks(network, sample)])
+    features = torch.cat([batch.features for batch in _observe(network, sample)])
     centred = (features - features.mean(0)).flatten(0, 1)
     spread = centred.square().mean(0).sqrt().clamp_min(1e-4)
     centred = centred / spread
@@ -136,8 +142,8 @@ def _projection(network: Autoencoder, images: np.ndarray, seed: int) -> Tensor:
 
 def _whitening(centred: Tensor) -> Tensor:
     """N×1024×100 → 256×100×100 lower triangles L⁻¹ with L·Lᵀ the block's regularised covariance."""
-    seen = scoring.by_block(centred)
-    covariance = seen.transpose(1, 2) @ seen / seen.shape[1]
+    blocks = scoring.by_block(centred)
+    covariance = blocks.transpose(1, 2) @ blocks / blocks.shape[1]
     diagonal = torch.diagonal(covariance, dim1=1, dim2=2)
     covariance = (1 - _DIAGONAL_SHARE) * covariance + _DIAGONAL_SHARE * torch.diag_embed(diagonal)
     floor = _SHARED_SHARE * diagonal.mean(0) + 1e-4
@@ -147,7 +153,7 @@ def _whitening(centred: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(lower, identity, upper=False)
 
 
-def _without_itself(smooth: Tensor, floor: Tensor) -> Tensor:
+def _standardise_without_itself(smooth: Tensor, floor: Tensor) -> Tensor:
     """Each held-out photo's error views standardised by the mean and spread of the others."""
     n = len(smooth)
     total, squares = smooth.sum(0), smooth.square().sum(0)

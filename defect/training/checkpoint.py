@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,30 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from defect.weights.index import relative_path
+
+RUNS_FOLDER = Path("runs")
 
 
 @dataclass
-class Progress:
-    """How far a training came."""
+class History:
+    """How far a training has come. `epoch` and `best_epoch` count finished epochs, from 1."""
 
-    recipe: dict[str, Any]
-    """What defines the training; a checkpoint of another recipe is not resumed."""
+    identity: dict[str, Any]
+    """What defines the training; a checkpoint of another one is not resumed."""
     epoch: int = 0
-    """Epochs finished."""
     best_epoch: int = 0
     best_loss: float = float("inf")
     loss_curve: list[float] = field(default_factory=list)
     held_out_curve: list[float] = field(default_factory=list)
     seconds: float = 0.0
+
+
+def checkpoint_path(model: str, category: str) -> Path:
+    """`runs/<model>/<category>.safetensors`."""
+    return RUNS_FOLDER / relative_path(model, category)
 
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:
@@ -35,55 +45,75 @@ def snapshot(network: nn.Module) -> dict[str, Tensor]:
 
 def save_checkpoint(
     path: Path,
-    progress: Progress,
+    history: History,
     network: nn.Module,
-    best: dict[str, Tensor],
+    best: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
+    average: AveragedModel | None = None,
 ) -> None:
-    """Writes everything needed to go on after `progress.epoch`, in one step."""
-    tensors = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
-    tensors |= {f"best.{k}": v.contiguous() for k, v in best.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{k}": v.contiguous() for k, v in state.items()}
-    # The same tensor may be in `network` and `best` right after a best epoch.
-    tensors = {k: v.clone() for k, v in tensors.items()}
+    """Writes everything needed to continue after `history.epoch`, atomically."""
+    state = optimizer.state_dict()
+    groups: dict[str, Mapping[str, Tensor]] = {"network": network.state_dict(), "best": best}
+    if average is not None:
+        groups["average"] = average.state_dict()
+    for number, values in state["state"].items():
+        groups[f"optimizer.{number}"] = values
+    # Cloned: safetensors refuses tensors that share memory.
+    tensors = {
+        f"{group}.{name}": tensor.contiguous().clone()
+        for group, values in groups.items()
+        for name, tensor in values.items()
+    }
+    # The learning rate schedule keeps its bounds in the parameter groups.
+    header = {
+        "history": json.dumps(asdict(history)),
+        "param_groups": json.dumps(state["param_groups"]),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    header = {"progress": json.dumps(asdict(progress))}
     temporary.write_bytes(safetensors.torch.save(tensors, header))
     temporary.replace(path)
 
 
 def load_checkpoint(
     path: Path,
-    recipe: dict[str, Any],
+    identity: Mapping[str, Any],
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-) -> tuple[Progress, dict[str, Tensor]] | None:
-    """Restores network and optimizer; `None` where there is nothing to resume for this recipe."""
+    average: AveragedModel | None = None,
+) -> tuple[History, dict[str, Tensor]] | None:
+    """Restores network, optimizer and average.
+
+    Returns:
+        the history and the best weights, or None where there is nothing of this training to resume.
+    """
     if not path.is_file():
         return None
     try:
         with safetensors.safe_open(path, "pt") as file:
-            progress = Progress(**json.loads(file.metadata()["progress"]))
+            header = file.metadata()
+            history = History(**json.loads(header["history"]))
+            param_groups = json.loads(header["param_groups"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError):
-        return None  # half a file from a crash: training starts anew
-    if progress.recipe != recipe:
+        return None  # truncated by a crash, or of an older version: start over
+    if history.identity != identity:
         return None
-    groups: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "optimizer": {}}
+    groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
-        groups[group][rest] = tensor
+        groups.setdefault(group, {})[rest] = tensor
     network.load_state_dict(groups["network"])
-    document = optimizer.state_dict()
+    if average is not None:
+        average.load_state_dict(groups["average"])
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for name, tensor in groups["optimizer"].items():
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in groups.get("optimizer", {}).items():
         number, _, key = name.partition(".")
         parameter = parameters[int(number)]
         if tensor.shape == parameter.shape:
-            # A fused step walks through memory: the moments must lie there as the weights do.
+            # A fused step walks through memory: the moments must be laid out as the weights are.
             tensor = torch.empty_like(parameter).copy_(tensor)
-        document["state"].setdefault(int(number), {})[key] = tensor
-    optimizer.load_state_dict(document)
-    return progress, groups["best"]
+        state.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": param_groups})
+    return history, groups["best"]

@@ -1,9 +1,9 @@
-"""Ways to spoil a normal photo, so that a network learns to repair it.
+"""Brightness jitter, noise and synthetic anomalies: what training and calibration do to photos.
 
-`gaussian` is the thesis's denoising corruption. `pasted` draws irregular patches and scratches
-taken from elsewhere, in the spirit of CutPaste (Li et al., CVPR 2021), DRAEM (Zavrtanik et al.,
-ICCV 2021) and NSA (Schlüter et al., ECCV 2022). The same patches, rendered onto held-out normal
-photos, are the defects on which scoring choices are made: no test label is needed for that.
+Gaussian noise is the thesis's denoising corruption. Synthetic anomalies are irregular patches and
+scratches with foreign texture, in the spirit of CutPaste (Li et al., CVPR 2021), DRAEM (Zavrtanik
+et al., ICCV 2021) and NSA (Schlüter et al., ECCV 2022). On held-out normal photos they also stand
+in for defects where a scoring choice is made, so that no test label is needed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,16 @@ from torch import Tensor
 
 GAUSSIAN_SIGMA = 0.3
 """Of the normalised input (thesis)."""
+MASK_WEIGHT = 2.0
+"""How much more the error of a corrupted pixel counts."""
+BRIGHTNESS_JITTER = 0.08
+"""Photos are made up to so much brighter or darker: varying light is not a defect."""
+
+
+def jitter_brightness(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """N×3×S×S in 0..1 → the same, each photo with its own random brightness."""
+    random = torch.rand(len(pixels), 1, 1, 1, generator=generator)
+    return (pixels * (1 + BRIGHTNESS_JITTER * (2 * random - 1))).clamp_(0, 1)
 
 
 def add_gaussian_noise(normalised: Tensor, generator: torch.Generator) -> Tensor:
@@ -49,15 +59,15 @@ def anomaly_masks(count: int, side: int, generator: torch.Generator) -> Tensor:
 def paste_anomalies(
     pixels: Tensor, generator: torch.Generator, share: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Renders foreign patches onto normal photos.
+    """Pastes synthetic anomalies onto normal photos.
 
     Args:
         pixels: N×3×S×S in 0..1.
-        generator: decides everything; the same state gives the same defects.
-        share: part of the photos to spoil, 0..1; the others come back unchanged.
+        generator: the only source of randomness.
+        share: probability that a photo is corrupted, 0..1; the others are returned unchanged.
 
     Returns:
-        the spoiled photos, same shape, and the masks, N×1×S×S in 0..1.
+        the corrupted photos, same shape, and the masks, N×1×S×S in 0..1.
     """
     n, _, side, _ = pixels.shape
     masks = anomaly_masks(n, side, generator)

@@ -106,6 +106,8 @@ class Weights:
     source: WeightsSource
     packed: dict[str, Packed] = field(default_factory=dict)
     """Those of the calibration that the file keeps in 8 bits, as it keeps them."""
+    path: Path | None = None
+    """The file itself where somebody brought it; none where it lies in a weights folder."""
 
 
 def save(

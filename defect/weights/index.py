@@ -21,7 +21,7 @@ from defect.weights.errors import WeightsError
 SCHEMA_VERSION = 1
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 INDEX_NAME = "index.json"
-_LOCK_NAME = ".index.lock"
+LOCK_NAME = ".index.lock"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def relative_path(model: str, category: str) -> str:
     return f"{model}/{category}.safetensors"
 
 
-_KEPT: dict[Path, tuple[tuple[int, int, int], dict[str, Any]]] = {}
+_KEPT: dict[Path, tuple[tuple[int, ...], dict[str, Any]]] = {}
 
 
 def read_document(folder: Path) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def read_document(folder: Path) -> dict[str, Any]:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    stamp = status.st_mtime_ns, status.st_size, status.st_ino
+    stamp = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
     kept = _KEPT.get(path)
     if kept is not None and kept[0] == stamp:
-        return kept[1]
+        return dict(kept[1])
     try:
         document = json.loads(path.read_text("utf-8"))
         version = document["schema_version"]
@@ -123,7 +123,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK_NAME).open("a") as lock:
+    with (folder / LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

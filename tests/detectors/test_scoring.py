@@ -1,4 +1,4 @@
-"""Looks → maps → scores, on a small untrained network calibrated on drawn normal photos."""
+"""Observations → maps → scores, on an untrained network calibrated on drawn normal photos."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from defect.detectors import scoring
 from defect.detectors.cache import held_bytes
 from defect.detectors.scoring import Calibration, Observation, restore_calibration
+from defect.detectors.thresholds import normal_limit
 from defect.networks.autoencoders import CAE, build_autoencoder
 from defect.training.calibration import fit_calibration
 from defect.weights.quantisation import SCALE_SUFFIX, Packed, as_stored, pack
@@ -104,8 +105,8 @@ def test_a_residual_that_cancels_is_noise() -> None:
     error = torch.zeros(1, 256, 256)
     for steady, least in ((0.0, 0.0), (1.0, 1.3)):
         residual = noise.abs() if steady else noise
-        look = Observation(torch.empty(0), error, residual, torch.empty(0))
-        length = scoring.error_views(look)[0, 1].mean().item()
+        observed = Observation(torch.empty(0), error, residual, torch.empty(0))
+        length = scoring.error_views(observed)[0, 1].mean().item()
         assert length >= least if steady else length < 0.6
 
 
@@ -159,23 +160,23 @@ def test_no_map_is_stretched_to_its_own_range(
 def test_normal_limit_by_hand() -> None:
     # ln 2 apart: mean ln 2, spread ln 2, and 6.9646 is Student's t at 0.99 with two degrees.
     bound = 2 ** (1 + 6.9646 * (4 / 3) ** 0.5)
-    assert scoring.normal_limit([1, 2, 4]) == pytest.approx(bound, rel=1e-3)
+    assert normal_limit([1, 2, 4]) == pytest.approx(bound, rel=1e-3)
     # 98 of 100 at 1 and two at 10: here the percentile lies above the log-normal bound.
-    assert scoring.normal_limit([1.0] * 98 + [10.0] * 2) == pytest.approx(10)
-    assert scoring.normal_limit([3.0]) == pytest.approx(3)
-    assert 0 <= scoring.normal_limit([0.0, 0.0, 0.0]) < 1e-9
+    assert normal_limit([1.0] * 98 + [10.0] * 2) == pytest.approx(10)
+    assert normal_limit([3.0]) == pytest.approx(3)
+    assert 0 <= normal_limit([0.0, 0.0, 0.0]) < 1e-9
 
 
 def test_99_of_100_further_normal_photos_stay_under_the_limit() -> None:
     draw = np.random.default_rng(0)
-    limits = [scoring.normal_limit(np.exp(draw.normal(0, 0.2, 30))) for _ in range(500)]
+    limits = [normal_limit(np.exp(draw.normal(0, 0.2, 30))) for _ in range(500)]
     assert norm.cdf(np.log(limits) / 0.2).mean() == pytest.approx(0.99, abs=0.005)
 
 
 def test_limits_come_from_the_held_out_photos(network: CAE, calibration: Calibration) -> None:
     assert len(calibration.normal_scores) == len(calibration.normal_thesis_scores) == 8
     # In multiples of the limit, the limit of the very same scores is 1.
-    assert scoring.normal_limit(calibration.normal_scores) == pytest.approx(1, abs=1e-3)
+    assert normal_limit(calibration.normal_scores) == pytest.approx(1, abs=1e-3)
     held_out = scoring.to_tensor(_normal(8, 1))
     with torch.inference_mode():
         seen = scoring.observe(network, held_out)
@@ -186,7 +187,7 @@ def test_limits_come_from_the_held_out_photos(network: CAE, calibration: Calibra
     assert found.tolist() == pytest.approx(calibration.normal_scores, rel=0.1)
     thesis = scoring.thesis_scores(seen.error).tolist()
     assert calibration.normal_thesis_scores == pytest.approx(thesis, rel=1e-4)
-    assert calibration.thesis_limit == pytest.approx(scoring.normal_limit(thesis), rel=1e-4)
+    assert calibration.thesis_limit == pytest.approx(normal_limit(thesis), rel=1e-4)
 
 
 def test_round_trip(calibration: Calibration) -> None:
@@ -219,7 +220,7 @@ def test_triangles_kept_as_in_the_file_give_the_same_maps(
 
 
 @pytest.mark.parametrize(
-    ("spoil", "named"),
+    ("damage", "named"),
     [
         (lambda tensors, _: tensors.pop("projection"), "projection"),
         (lambda tensors, _: tensors.update(surprise=torch.zeros(1)), "surprise"),
@@ -230,17 +231,15 @@ def test_triangles_kept_as_in_the_file_give_the_same_maps(
     ],
 )
 def test_what_does_not_fit_is_refused(
-    calibration: Calibration, spoil: Callable[..., object], named: str
+    calibration: Calibration, damage: Callable[..., object], named: str
 ) -> None:
     tensors, numbers = calibration.tensors(), calibration.numbers()
-    spoil(tensors, numbers)
+    damage(tensors, numbers)
     with pytest.raises(ValueError, match=named):
         restore_calibration(tensors, numbers)
 
 
 def test_photos_all_alike_calibrate_to_finite_numbers() -> None:
-    from defect.training.calibration import fit_calibration
-
     network = build_autoencoder("cae").eval()
     same = np.full((8, 256, 256, 3), 100, np.uint8)
     calibration = fit_calibration(network, same, same)
@@ -249,7 +248,7 @@ def test_photos_all_alike_calibrate_to_finite_numbers() -> None:
     ).all()
 
 
-def test_only_unusual_light_is_corrected(calibration: Calibration) -> None:
+def test_only_unusual_brightness_is_normalised(calibration: Calibration) -> None:
     least, middle, greatest = calibration.brightness
     usual = torch.stack(
         [torch.full((3, 256, 256), light) for light in (least + 0.001, greatest - 0.001)]

@@ -1,11 +1,9 @@
-"""Many photos through one model, and the report they make."""
+"""Many photos through one model: order, bounds, bad files, and an end before the end."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import zipfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,11 @@ import pytest
 from PIL import Image
 
 from defect import load
-from defect.detectors.stream import CHUNK, Unreadable, inspect_stream
+from defect.detectors import stream
+from defect.detectors.stream import CHUNK, Unreadable, inspect_stream, run_stream
 from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import Photo
-from defect.reports.rows import row_of_error
-from defect.reports.writer import About, Entry, ReportWriter, entry_of
 from tests.conftest import EXAMPLES
-
-CAP = sorted((EXAMPLES / "rendered_cap").glob("*.jpg"))
 
 
 def names(photos: list[Photo]) -> list[str]:
@@ -31,7 +26,7 @@ def names(photos: list[Photo]) -> list[str]:
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> list[PhotoFile]:
+def photos(tmp_path: Path) -> list[PhotoFile]:
     """30 photos, every tenth damaged."""
     found = []
     for i in range(30):
@@ -43,99 +38,107 @@ def given(tmp_path: Path) -> list[PhotoFile]:
     return found
 
 
-def test_every_photo_gets_its_own_result_in_order(given: list[PhotoFile]) -> None:
-    looked = inspect_stream(names, given)
-    results = list(looked)
-    assert [photo.name for photo, _ in results] == [photo.name for photo in given]
-    for i, (photo, result) in enumerate(results):
+def test_every_photo_gets_its_own_result_in_order(photos: list[PhotoFile]) -> None:
+    results = list(run_stream(names, photos))
+    assert len(results) == len(photos)
+    for i, (photo, result) in enumerate(zip(photos, results, strict=True)):
         if i % 10 == 3:
-            assert isinstance(result, Unreadable)
+            assert isinstance(result, Unreadable) and result.name == photo.name
             assert "damaged" in str(result.error)
         else:
             assert result == photo.name
 
 
-def test_who_stops_asking_stops_the_work(given: list[PhotoFile]) -> None:
-    asked: list[PhotoFile] = []
+def test_every_result_is_judged_by_the_threshold(tmp_path: Path) -> None:
+    inspect = load("cae", "rendered_cap")
+    (tmp_path / "torn.png").write_bytes(b"no")
+    paths = [EXAMPLES / "rendered_cap/good.jpg", tmp_path / "torn.png"]
+    paths.append(EXAMPLES / "rendered_cap/chip.jpg")
+    sources = [PhotoFile(path, path.name) for path in paths]
+    good, torn, chip = inspect_stream(inspect, sources, 1.25)
+    assert isinstance(torn, Unreadable) and torn.name == "torn.png"
+    assert not isinstance(good, Unreadable) and not isinstance(chip, Unreadable)
+    assert [(r.name, r.threshold) for r in (good, chip)] == [("good.jpg", 1.25), ("chip.jpg", 1.25)]
+    assert chip.score == pytest.approx(inspect(paths[2]).score, rel=1e-3)
+    with pytest.raises(ValueError, match="above 0"):  # at once, not at the first photo
+        inspect_stream(inspect, sources, 0)
 
-    def counted() -> Any:
-        for photo in given * 10:
-            asked.append(photo)
+
+class Counted:
+    """Photos that count how many were asked for, and the threads that read them."""
+
+    def __init__(self, photos: list[PhotoFile]) -> None:
+        self.photos = photos
+        self.asked = 0
+        self.readers: set[threading.Thread] = set()
+
+    def __iter__(self) -> Iterator[PhotoFile]:
+        for photo in self.photos * 10:
+            self.asked += 1
+            self.readers.add(threading.current_thread())
             yield photo
 
-    results = inspect_stream(names, counted())
+
+def test_closing_the_iterator_cancels_the_work(photos: list[PhotoFile]) -> None:
+    counted = Counted(photos)
+    results = run_stream(names, counted)
     next(results)
-    results.close()  # type: ignore[attr-defined]  # a generator
-    assert len(asked) <= 2 * CHUNK
+    results.close()
+    assert counted.asked <= 2 * CHUNK
+    assert counted.readers and not any(reader.is_alive() for reader in counted.readers)
+
+
+def test_closing_inspections_ends_the_reading_thread(photos: list[PhotoFile]) -> None:
+    counted = Counted(photos)
+    results: Any = inspect_stream(load("cae", "rendered_cap"), counted, 1.0)
+    next(results)
+    results.close()
+    assert counted.asked <= 2 * CHUNK
+    assert counted.readers and not any(reader.is_alive() for reader in counted.readers)
+
+
+def test_a_model_that_fails_ends_the_reading_thread(photos: list[PhotoFile]) -> None:
+    def fail(chunk: list[Photo]) -> list[str]:
+        raise RuntimeError("out of memory")
+
+    counted = Counted(photos)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        next(run_stream(fail, counted))
+    assert counted.readers and not any(reader.is_alive() for reader in counted.readers)
+
+
+def test_a_chunk_is_bounded_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+
+    class Held:
+        name = "held"
+
+        def read(self) -> Photo:
+            return Photo(pixels, self.name)
+
+    sizes: list[int] = []
+
+    def count(chunk: list[Photo]) -> list[int]:
+        sizes.append(len(chunk))
+        return sizes[-1:] * len(chunk)
+
+    for most, expected in ((10 * pixels.nbytes, [8, 2]), (2.5 * pixels.nbytes, [3, 3, 3, 1])):
+        monkeypatch.setattr(stream, "CHUNK_BYTES", most)
+        sizes.clear()
+        assert len(list(run_stream(count, [Held()] * 10))) == 10
+        assert sizes == expected
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 1)  # a photo larger than the bound goes alone
+    sizes.clear()
+    assert len(list(run_stream(count, [Held()] * 3))) == 3
+    assert sizes == [1, 1, 1]
 
 
 def test_a_chunk_of_only_damaged_photos(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"no")
-    looked = inspect_stream(names, [PhotoFile(tmp_path / "x.png", "x.png")] * (CHUNK + 1))
-    results = list(looked)
+    results = list(run_stream(names, [PhotoFile(tmp_path / "x.png", "x.png")] * (CHUNK + 1)))
     assert len(results) == CHUNK + 1
-    assert all(isinstance(result, Unreadable) for _, result in results)
+    assert all(isinstance(result, Unreadable) for result in results)
 
 
-@pytest.mark.parametrize("target", ["report", "report.zip"])
-def test_a_report_says_what_the_inspections_say(tmp_path: Path, target: str) -> None:
-    inspect = load("cae", "rendered_cap")
-    torn = tmp_path / "=torn.png"
-    torn.write_bytes(b"no")
-    about = About("cae", "rendered_cap", 0.9, inspect.source)
-    photos = [PhotoFile(path, f"../{path.name}") for path in CAP] + [PhotoFile(torn, torn.name)]
-    inspections = {}
-    with ReportWriter(tmp_path / target, about) as report:
-        for photo, result in inspect_stream(inspect, photos):
-            if isinstance(result, Unreadable):
-                row = row_of_error(photo.name, result.error, "cae", "rendered_cap")
-                report.add(Entry(row, photo.name))
-            else:
-                inspections[photo.name] = result.at(0.9)
-                report.add(entry_of(result.at(0.9)))
-
-    def content(name: str) -> bytes:
-        if target.endswith(".zip"):
-            with zipfile.ZipFile(tmp_path / target) as archive:
-                assert archive.testzip() is None
-                return archive.read(name)
-        return (tmp_path / target / name).read_bytes()
-
-    lines = list(csv.DictReader(io.StringIO(content("report.csv").decode())))
-    assert len(lines) == len(photos)
-    for line in lines[:-1]:
-        inspection = inspections[line["file"]]
-        assert float(line["score"]) == pytest.approx(inspection.score, abs=1e-4)
-        assert (line["verdict"] == "defective") == inspection.defective
-        with Image.open(io.BytesIO(content(line["overlay"]))) as overlay:
-            assert overlay.format == "JPEG"
-            assert overlay.size == inspection.photo.shape[1::-1]
-        mask = line["overlay"].replace("overlays/", "masks/").replace(".jpg", ".png")
-        with Image.open(io.BytesIO(content(mask))) as image:
-            assert np.array_equal(np.asarray(image), inspection.mask)
-    assert (lines[-1]["file"], lines[-1]["verdict"]) == ("'=torn.png", "not read")
-    manifest = json.loads(content("manifest.json"))
-    defective = sum(inspection.defective for inspection in inspections.values())
-    assert manifest["counts"] == {
-        "photos": len(lines),
-        "defective": defective,
-        "normal": len(inspections) - defective,
-        "not_read": 1,
-    }
-    assert (manifest["model"], manifest["threshold"]) == ("cae", 0.9)
-    assert manifest["weights"]["sha256"] == inspect.source.sha256
-    assert manifest["complete"] is True
-    assert {"python", "torch", "pillow"} <= set(manifest["versions"])
-    with pytest.raises(ValueError, match="already"):
-        ReportWriter(tmp_path / target, about)
-
-
-def test_a_report_that_was_stopped_says_so(tmp_path: Path) -> None:
-    inspect = load("cae", "rendered_cap")
-    about = About("cae", "rendered_cap", 1.0, inspect.source)
-    with pytest.raises(KeyboardInterrupt), ReportWriter(tmp_path / "r.zip", about) as report:
-        report.add(entry_of(inspect(CAP[0])))
-        raise KeyboardInterrupt
-    with zipfile.ZipFile(tmp_path / "r.zip") as archive:
-        assert json.loads(archive.read("manifest.json"))["complete"] is False
-        assert archive.read("report.csv").count(b"\n") == 2
+def test_no_photo_no_result() -> None:
+    assert list(run_stream(names, [])) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,9 @@ import pytest
 from sklearn import metrics as reference
 
 from defect.evaluation.metrics import (
-    ImageMetrics,
     Metric,
     classification_metrics,
     image_metrics,
-    image_metrics_from_json,
     to_json,
 )
 
@@ -88,7 +86,7 @@ def test_the_threshold_s_figures_agree_with_sklearn_and_a_bootstrap(threshold: f
     ):
         assert metric.value == pytest.approx(measure(labels, called))
         drawn = []
-        for _ in range(600):
+        for _ in range(300):
             groups = (np.flatnonzero(~labels), np.flatnonzero(labels))
             chosen = np.concatenate([draw.choice(group, len(group)) for group in groups])
             drawn.append(measure(labels[chosen], called[chosen]))
@@ -97,9 +95,9 @@ def test_the_threshold_s_figures_agree_with_sklearn_and_a_bootstrap(threshold: f
     assert found.recall.value == found.detection_rate
 
 
-def test_no_precision_where_nothing_is_called() -> None:
+def test_no_precision_where_nothing_reaches_the_threshold() -> None:
     found = image_metrics([0.1, 0.2, 0.3], [0, 1, 1], ["good", "cut", "cut"])
-    assert found.precision == Metric(None, None, None, "no photo is called defective")
+    assert found.precision == Metric(None, None, None, "no photo reaches the threshold")
     assert (found.recall, found.f1) == (Metric(0.0, 0.0, 0.0), Metric(0.0, 0.0, 0.0))
 
 
@@ -153,13 +151,6 @@ def test_separated_photos_are_perfect() -> None:
     assert found.f1_max_threshold == 2.0
 
 
-def test_a_thousand_resamples_take_less_than_a_second() -> None:
-    photos = _photos(2)
-    start = time.process_time()
-    image_metrics(*photos)
-    assert time.process_time() - start < 1
-
-
 def test_only_normal_photos() -> None:
     found = image_metrics([0.5, 1.5], [False, False], ["good", "good"])
     ranked = (found.auroc, found.average_precision, found.f1_max)
@@ -178,7 +169,7 @@ def test_only_defective_photos() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels", "kinds", "options", "words"),
+    ("scores", "labels", "kinds", "options", "message"),
     [
         ([], [], [], {}, "at least one"),
         ([[0.1]], [[True]], [["cut"]], {}, "list"),
@@ -193,9 +184,9 @@ def test_only_defective_photos() -> None:
     ],
 )
 def test_photo_input_errors(
-    scores: Any, labels: Any, kinds: list[str], options: dict[str, Any], words: str
+    scores: Any, labels: Any, kinds: list[str], options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=words) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         image_metrics(scores, labels, kinds, **options)
     assert str(caught.value).endswith(".")
 
@@ -234,7 +225,7 @@ def test_classes_agree_with_sklearn_by_name_and_by_position() -> None:
 
 
 @pytest.mark.parametrize(
-    ("predicted", "truth", "classes", "words"),
+    ("predicted", "truth", "classes", "message"),
     [
         ([], [], ["a"], "at least one"),
         (["a"], ["a", "a"], ["a"], "length"),
@@ -243,15 +234,15 @@ def test_classes_agree_with_sklearn_by_name_and_by_position() -> None:
         (["a"], ["a"], ["a", "a"], "twice"),
     ],
 )
-def test_class_input_errors(predicted: Any, truth: Any, classes: list[str], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_class_input_errors(predicted: Any, truth: Any, classes: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         classification_metrics(predicted, truth, classes)
 
 
 # JSON
 
 
-def test_photos_survive_json() -> None:
+def test_photos_as_json_hold_every_field() -> None:
     for found in (
         image_metrics(*_photos(0)),
         image_metrics([0.5], [False], ["good"]),
@@ -259,13 +250,12 @@ def test_photos_survive_json() -> None:
         image_metrics([0.1, 0.2], [0, 1], ["good", "cut"]),
     ):
         data = json.loads(json.dumps(to_json(found), allow_nan=False))
-        back = image_metrics_from_json(data)
-        assert isinstance(back, ImageMetrics)
-        assert isinstance(back.auroc, Metric) and isinstance(back.precision, Metric)
-        assert to_json(back) == data
-        assert back.auroc.value == pytest.approx(found.auroc.value, abs=1e-6)
-        assert back.per_kind == pytest.approx(found.per_kind, abs=1e-6)
-        assert (back.normal, back.defective) == (found.normal, found.defective)
+        assert data == to_json(found)
+        assert data.keys() == asdict(found).keys()
+        assert data["auroc"]["value"] == pytest.approx(found.auroc.value, abs=1e-6)
+        assert data["precision"]["reason"] == found.precision.reason
+        assert data["per_kind"] == pytest.approx(found.per_kind, abs=1e-6)
+        assert (data["normal"], data["defective"]) == (found.normal, found.defective)
 
 
 def test_json_is_rounded_and_free_of_nan() -> None:

@@ -1,4 +1,4 @@
-"""Evaluating and transferring: figures from test photos only, noted where they belong."""
+"""Evaluation and transfer: figures from test photos only, saved in the weights' headers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from sklearn import metrics as reference
 
-from defect import load
 from defect.__main__ import main
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, Sample, load_images
 from defect.detectors.autoencoder import AutoencoderDetector
+from defect.detectors.registry import load
 from defect.evaluation.protocol import evaluate, has_test
 from defect.evaluation.scorecard import summary
 from defect.evaluation.transfer import save_transfer, transfer, transfer_line, transfer_means
@@ -51,16 +51,16 @@ def test_figures_go_into_the_file_and_change_nothing_else(weights: Path, tiny_da
     assert "image AUROC" in summary(metadata)
 
 
-def test_scores_are_kept_photo_by_photo(weights: Path, tiny_data: Path) -> None:
+def test_scores_are_stored_photo_by_photo(weights: Path, tiny_data: Path) -> None:
     test = evaluate("cae", TINY, tiny_data, weights).test
     samples = mvtec.test_samples(tiny_data, TINY)
     found = load("cae", TINY, folder=weights)([sample.path for sample in samples])
-    kept = test["scores"]
-    assert kept["kind"] == [sample.kind for sample in samples]
-    assert kept["calibrated"] == pytest.approx([i.score for i in found], abs=1e-4)
-    assert kept["thesis"] == pytest.approx([i.thesis_score for i in found], abs=2e-6)
-    defective = np.array(kept["kind"]) != "good"
-    expected = reference.roc_auc_score(defective, kept["calibrated"])
+    stored = test["scores"]
+    assert stored["kind"] == [sample.kind for sample in samples]
+    assert stored["calibrated"] == pytest.approx([i.score for i in found], abs=1e-4)
+    assert stored["thesis"] == pytest.approx([i.thesis_score for i in found], abs=2e-6)
+    defective = np.array(stored["kind"]) != "good"
+    expected = reference.roc_auc_score(defective, stored["calibrated"])
     assert test["image"]["auroc"]["value"] == pytest.approx(expected, abs=1e-6)
 
 
@@ -95,7 +95,7 @@ def test_without_training_photos_one_baseline_is_absent(
     assert "pixel n/a (no defect pixel in the test set)" in summary(read_metadata(weights / FILE))
 
 
-def test_every_photo_is_looked_at_once(
+def test_every_photo_is_inspected_once(
     weights: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Photo] = []
@@ -139,7 +139,7 @@ def test_transfer_ranks_photos_of_another_product(weights: Path, tiny_data: Path
     assert f"{results[0].calibrated.auroc.value:.3f}" in transfer_means(results)[0]
 
 
-def test_transfer_is_kept_beside_the_test(weights: Path, tiny_data: Path) -> None:
+def test_transfer_is_stored_beside_the_test(weights: Path, tiny_data: Path) -> None:
     test = evaluate("cae", TINY, tiny_data, weights).test
     [result] = transfer(mvtec.test_samples(tiny_data, TINY), weights)
     save_transfer(result, "kolektor_sdd", weights)
@@ -147,9 +147,9 @@ def test_transfer_is_kept_beside_the_test(weights: Path, tiny_data: Path) -> Non
     metadata = read(weights, "cae", TINY).metadata
     assert metadata.test == test
     assert set(metadata.transfer) == {"kolektor_sdd", "kolektor_sdd2"}
-    kept = metadata.transfer["kolektor_sdd"]
-    assert kept["thesis_image"]["auroc"] == test["thesis_image"]["auroc"]
-    assert (kept["image"]["normal"], kept["image"]["defective"]) == (4, 6)
+    stored = metadata.transfer["kolektor_sdd"]
+    assert stored["thesis_image"]["auroc"] == test["thesis_image"]["auroc"]
+    assert (stored["image"]["normal"], stored["image"]["defective"]) == (4, 6)
     assert evaluate("cae", TINY, tiny_data, weights).transfer == metadata.transfer
 
 
@@ -159,18 +159,18 @@ def test_transfer_names_the_data_set_by_its_layout(
     for part, sample in enumerate(mvtec.test_samples(tiny_data, TINY)):
         mask = np.full((64, 64), 255 * sample.defective, np.uint8)
         for name in (f"kos01/Part{part}", f"two/test/{part}"):
-            place = tmp_path / "kolektor" / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(sample.path, place.with_suffix(sample.path.suffix))
+            target = tmp_path / "kolektor" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(sample.path, target.with_suffix(sample.path.suffix))
             ending = "_label.png" if "kos" in name else "_GT.png"
-            Image.fromarray(mask).save(place.with_name(place.name + ending))
+            Image.fromarray(mask).save(target.with_name(target.name + ending))
     for folder, dataset in ((tmp_path / "kolektor", "kolektor_sdd"), (None, "kolektor_sdd2")):
         data = str(folder or tmp_path / "kolektor/two")
         assert main(["transfer", "--data", data, "--weights", str(weights)]) == 0
         assert dataset not in read_metadata(weights / FILE).transfer
         assert main(["transfer", "--save", "--data", data, "--weights", str(weights)]) == 0
-        kept = read_metadata(weights / FILE).transfer[dataset]
-        assert (kept["image"]["normal"], kept["thesis_image"]["defective"]) == (4, 6)
+        stored = read_metadata(weights / FILE).transfer[dataset]
+        assert (stored["image"]["normal"], stored["thesis_image"]["defective"]) == (4, 6)
         described = capsys.readouterr().out
         assert f"{dataset}: 10 photos, 6 defective" in described and "cae mean of 1" in described
 

@@ -1,4 +1,4 @@
-"""Results: rows out of headers, means and ranks by hand, CSV, JSON, Markdown; old headers too."""
+"""The scorecard: rows from headers, means and ranks by hand, CSV, JSON, Markdown; old headers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,25 @@ from defect.evaluation.metrics import image_metrics, pixel_metrics, to_json
 from defect.evaluation.scorecard import Result, Row
 from defect.evaluation.thesis import THESIS
 from defect.weights import files as weights
+from defect.weights import unbundled
 from defect.weights.errors import NotAvailable, WeightsError
 from defect.weights.files import Metadata, Training
 
-TRAINING = Training(40, 33, 23, 2e-3, 16, 0, "cpu", "float32", "none", 167, 42, 100.0)
+TRAINING = Training(
+    epochs_planned=40,
+    epochs_run=33,
+    best_epoch=23,
+    learning_rate=2e-3,
+    batch_size=16,
+    seed=0,
+    device="cpu",
+    precision="float32",
+    corruption="none",
+    images_fit=167,
+    images_held_out=42,
+    seconds=100.0,
+)
+ONE_PASS = Training(images_fit=40, seed=0, device="cpu", precision="float32", seconds=9.0)
 
 
 def metadata(
@@ -43,16 +58,16 @@ def metadata(
         "brightness_auroc": auroc,
         "mean_image_auroc": {**auroc, "value": 0.55},
     }
-    kept = {"calibrated": scores, "thesis": scores, "kind": kinds}
+    stored = {"calibrated": scores, "thesis": scores, "kind": kinds}
     test = {
         **{"image": image, "pixel": pixel, "thesis_image": image, "thesis_pixel": pixel},
-        **{"baselines": baselines, "scores": kept},
+        **{"baselines": baselines, "scores": stored},
     }
     return Metadata(model, category, "MVTec AD", "CC", TRAINING, **{"test": test, **more})
 
 
-def result(*given: Any, bundled: bool = True, **named: Any) -> Result:
-    own = metadata(*given, **named)
+def result(*values: Any, bundled: bool = True, **named: Any) -> Result:
+    own = metadata(*values, **named)
     return Result(**{**own.__dict__, "bundled": bundled})
 
 
@@ -61,7 +76,7 @@ def write(folder: Path, *documents: Metadata) -> None:
         weights.save(folder, {"w": zeros(2)}, {}, document)
 
 
-def test_a_row_says_what_the_header_says() -> None:
+def test_a_row_states_what_the_header_states() -> None:
     transfer = {
         "kolektor_sdd": {
             "image": {"auroc": {"value": 0.7}},
@@ -75,7 +90,7 @@ def test_a_row_says_what_the_header_says() -> None:
     assert row.image_auroc == 0.75
     assert row.image_auroc_low is not None and row.image_auroc_high is not None
     assert row.image_auroc_low <= 0.75 <= row.image_auroc_high
-    # Three of four found, nothing else called.
+    # Three of four detected, no false alarm.
     assert (row.precision, row.recall, row.detection_rate) == (1.0, 0.75, 0.75)
     assert (row.f1, row.false_alarm_rate) == (pytest.approx(6 / 7, abs=1e-6), 0.0)
     assert row.f1_max is not None and row.f1 is not None and row.f1_max >= row.f1
@@ -107,7 +122,7 @@ def test_best_below_chance_and_incomplete_are_marked() -> None:
     assert "| capsule † | CAE | 0.250 ‡ " in card
     assert "| capsule † | VAE | **1.000** " in card
     assert "- † capsule: 8 good photos are missing." in card
-    assert "not bundled for their size: DAE capsule." in card
+    assert "too large to be bundled: DAE capsule." in card
     assert "| pill | DAE | n/a (not measured) | n/a (not measured) |" in card
 
 
@@ -120,7 +135,7 @@ def test_best_below_chance_and_incomplete_are_marked() -> None:
         {"image": [], "thesis_image": 3, "baselines": "none"},
     ],
 )
-def test_headers_without_figures_are_not_measured(test: dict[str, Any]) -> None:
+def test_headers_without_figures_are_not_evaluated(test: dict[str, Any]) -> None:
     found = [result("cae", "bottle", test=test), result("cnn", "neu", test=test)]
     [row] = results.rows(found)
     assert (row.image_auroc, row.normal, row.dice, row.f1) == (None,) * 4
@@ -142,6 +157,23 @@ def test_old_headers_show_what_they_have() -> None:
     assert "n/a (not measured)" in results.summary(own)
 
 
+def test_a_model_without_epochs_has_none_in_its_row() -> None:
+    own = replace(metadata("memory", "bottle"), training=ONE_PASS)
+    [row] = results.rows([Result(**own.__dict__)])
+    assert row.epochs_run is None
+    [line] = csv.DictReader(io.StringIO(results.to_csv([row])))
+    assert line["epochs_run"] == ""
+    assert "memory bottle" in results.to_text([Result(**own.__dict__)])
+
+
+def test_headers_of_older_versions_are_read() -> None:
+    # The first headers filled every field and named the side of the networks' input.
+    document = {**asdict(metadata("dae", "bottle")), "image_side": 256}
+    assert Metadata.from_document(document) == metadata("dae", "bottle")
+    with pytest.raises(TypeError, match="stranger"):
+        Metadata.from_document({**document, "stranger": 1})
+
+
 def test_absent_masks_give_the_reason() -> None:
     [row] = results.rows([result("cae", "transistor", masks=False)])
     assert (row.pixel_auroc, row.pixel_reason) == (None, "no defect pixel in the test set")
@@ -155,8 +187,8 @@ def test_a_folder_is_read_with_what_is_not_bundled(tmp_path: Path) -> None:
         *(metadata("cae", "pill"), metadata("cnn", "neu", test={"accuracy": 1.0})),
     )
     documents = [asdict(metadata("vae", "bottle")), asdict(metadata("cae", "pill", 1))]
-    unbundled = tmp_path / results.UNBUNDLED_NAME
-    unbundled.write_text(json.dumps({"schema_version": 1, "files": documents}))
+    listed = tmp_path / unbundled.UNBUNDLED_NAME
+    listed.write_text(json.dumps({"schema_version": 1, "files": documents}))
     found = results.read_results(tmp_path)
     assert [(r.model, r.category, r.bundled) for r in found] == [
         ("vae", "bottle", False),
@@ -168,7 +200,7 @@ def test_a_folder_is_read_with_what_is_not_bundled(tmp_path: Path) -> None:
     assert found[0].training == TRAINING
     assert results.rows(found)[2].image_auroc == 0.75
     assert results.steel_of(found) == found[-1]
-    unbundled.unlink()
+    listed.unlink()
     assert len(results.read_results(tmp_path)) == 4
 
 
@@ -176,9 +208,9 @@ def test_a_folder_is_read_with_what_is_not_bundled(tmp_path: Path) -> None:
     "text",
     ["{", "[]", "{}", '{"schema_version": 2, "files": []}', '{"schema_version": 1, "files": [{}]}'],
 )
-def test_a_damaged_list_of_unbundled_files_is_told(tmp_path: Path, text: str) -> None:
-    (tmp_path / results.UNBUNDLED_NAME).write_text(text)
-    with pytest.raises(WeightsError, match=r"unbundled\.json is damaged or of another version"):
+def test_a_damaged_list_of_unbundled_files_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / unbundled.UNBUNDLED_NAME).write_text(text)
+    with pytest.raises(WeightsError, match=r"unbundled\.json is damaged"):
         results.read_results(tmp_path)
 
 
@@ -248,13 +280,13 @@ def test_csv_and_json_hold_every_number() -> None:
     }
 
 
-def test_the_readme_s_scorecard_is_replaced_between_its_marks() -> None:
+def test_the_scorecard_is_replaced_between_its_marks() -> None:
     found = results.rows([result("cae", "bottle")])
     steel = metadata("cnn", "neu", test={"accuracy": 0.9972, "count": 360, "macro_f1": 0.99})
     card = results.to_markdown(found, steel)
     assert "| bottle | CAE | **0.750** " in card
     assert " | 0 of 4 | 3 of 4 | 0.857 (0.667) | 0.450 |" in card
-    assert "99.72 % of 360 held-out photos" in card
+    assert "99.72 % of 360 held-out photos classified correctly" in card
     lines = [line for line in card.splitlines() if line.startswith("| bottle") or "---" in line]
     assert lines[0].count("|") == lines[1].count("|")
     text = "# A\n<!-- scorecard -->\nold\n<!-- /scorecard -->\nrest\n"
@@ -294,14 +326,14 @@ def test_the_thesis_s_means_are_its_own() -> None:
         assert np.mean([p or 0.5 for p in pixels]) == pytest.approx(mean, abs=5e-4)
 
 
-def test_unbundling_keeps_the_figures_and_drops_the_file(
+def test_unbundling_moves_the_file_and_leaves_the_figures(
     tiny_weights: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "w"
     shutil.copytree(tiny_weights, folder)
     before = {(r.model, r.category): r for r in results.read_results(folder)}
-    results.unbundle(folder, "cae", "rendered_cap", tmp_path / "kept")
-    assert [r.category for r in results.read_results(tmp_path / "kept")] == ["rendered_cap"]
+    unbundled.unbundle(folder, "cae", "rendered_cap", tmp_path / "moved")
+    assert [r.category for r in results.read_results(tmp_path / "moved")] == ["rendered_cap"]
     after = {(r.model, r.category): r for r in results.read_results(folder)}
     assert after.keys() == before.keys()
     moved = after.pop(("cae", "rendered_cap"))
@@ -309,4 +341,4 @@ def test_unbundling_keeps_the_figures_and_drops_the_file(
     assert moved == replace(before["cae", "rendered_cap"], bundled=False)
     assert not (folder / "cae/rendered_cap.safetensors").exists()
     with pytest.raises(NotAvailable, match="not in the bundle"):
-        results.unbundle(folder, "cae", "rendered_cap", tmp_path / "kept")
+        unbundled.unbundle(folder, "cae", "rendered_cap", tmp_path / "moved")

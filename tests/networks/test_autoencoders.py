@@ -166,15 +166,15 @@ def test_dae_adds_no_noise_of_its_own(
     assert torch.allclose(networks["dae"](photos), cae(photos), atol=1e-5)
 
 
-@pytest.mark.parametrize(("model", "spoiled"), [("dae", True), ("cae", False)])
-def test_training_spoils_the_input_of_a_dae_only(
+@pytest.mark.parametrize(("model", "corrupted"), [("dae", True), ("cae", False)])
+def test_training_corrupts_the_input_of_a_dae_only(
     model: AutoencoderName, corrupted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Gaussian noise alone, with the pasted patches left away, changes the loss of a DAE."""
     network = build_autoencoder(model).train()
     pixels = torch.full((4, 3, 64, 64), 0.5)
     nothing = (pixels, torch.zeros(4, 1, 64, 64))
-    monkeypatch.setattr(training, "paste_defects", lambda *given: nothing)
+    monkeypatch.setattr(training, "paste_anomalies", lambda *arguments: nothing)
     losses = {
         training._loss(
             network, pixels, torch.Generator().manual_seed(seed), 0.0, torch.device("cpu")

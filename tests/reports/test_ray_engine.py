@@ -1,10 +1,11 @@
-"""Ray's workers say what a single process says, and go on where a run was killed."""
+"""Ray's workers write what a single process writes, and resume after an interruption."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from defect import __main__
+from defect import load, teach
+from defect.cli import main
+from defect.detectors.stream import Unreadable, inspect_stream
 from defect.imaging.archives import PhotoFile
 from defect.imaging.buckets import AddressError, BucketPhoto, find
 from defect.reports import ray_engine
-from defect.reports.ray_engine import Job, Progress, Worker, inspect_parts
+from defect.reports.ray_engine import Job, RayProgress, Worker, inspect_parts
+from defect.reports.writer import About
 from tests.conftest import EXAMPLES
+from tests.factories import write_extractor
 
 MODEL, CATEGORY = "cae", "rendered_cap"
 BROKEN = "m_broken.png"
@@ -25,7 +30,7 @@ BROKEN = "m_broken.png"
 
 @pytest.fixture(scope="module")
 def photos(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 14 or more photos, one of them broken, and a text."""
+    """A folder of 14 or more photos, one of them broken, and a text file."""
     folder = tmp_path_factory.mktemp("photos")
     for photo in (tiny_data / CATEGORY / "test").glob("*/*.png"):
         shutil.copy(photo, folder / f"{photo.parent.name}_{photo.name}")
@@ -40,7 +45,7 @@ def photos(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def single(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a single process."""
     out = tmp_path_factory.mktemp("single") / "report"
-    assert __main__.main(["inspect", MODEL, CATEGORY, str(photos), "--out", str(out)]) == 3
+    assert main(["inspect", MODEL, CATEGORY, str(photos), "--out", str(out)]) == 3
     return out
 
 
@@ -52,25 +57,25 @@ def with_ray(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def looked_at(with_ray: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def written(with_ray: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the parts written, in this process instead of Ray's workers."""
-    written: list[str] = []
+    names: list[str] = []
 
     def run(
         left: Sequence[tuple[Path, Sequence[PhotoFile | BucketPhoto]]], job: Job, _: int
     ) -> Iterator:
         worker = Worker(job)
         for path, part in left:
-            written.append(path.name)
+            names.append(path.name)
             packed = json.dumps([ray_engine._packed(photo) for photo in part])
             yield worker({"path": [str(path)], "photos": [packed]})["size"][0]
 
     monkeypatch.setattr(ray_engine, "_run", run)
-    return written
+    return names
 
 
-def _run(places: list[Path | str], out: Path, threshold: float = 1.0) -> list:
-    return list(inspect_parts(find(places)[0], MODEL, CATEGORY, out, threshold=threshold))
+def _run(sources: list[Path | str], out: Path, threshold: float = 1.0) -> list:
+    return list(inspect_parts(find(sources)[0], MODEL, CATEGORY, out, threshold=threshold))
 
 
 def _same(one: Path, other: Path) -> None:
@@ -86,29 +91,30 @@ def _same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ray_s_report_is_the_single_process_s(
+def test_ray_writes_the_report_of_a_single_process(
     with_ray: None, photos: Path, single: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "report"
     arguments = ["inspect", MODEL, CATEGORY, str(photos), "--engine", "ray", "--workers", "2"]
-    assert __main__.main([*arguments, "--out", str(out)]) == 3
+    assert main([*arguments, "--out", str(out)]) == 3
     _same(single, out)
     assert len(list((out / "parts").glob("*.parquet"))) == 2
     rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open())}
     assert rows[BROKEN]["verdict"] == "not read" and BROKEN in rows[BROKEN]["note"]
-    said = capfd.readouterr().out
-    assert "1 file skipped" in said and "1 not read" in said
+    printed = capfd.readouterr().out
+    assert "1 file skipped" in printed and "1 not read" in printed
 
 
-def test_a_disk_that_takes_nothing_is_no_row_lost(with_ray: None, photos: Path) -> None:
+def test_a_part_that_cannot_be_written_is_an_error(with_ray: None, photos: Path) -> None:
     found = find([photos / "good_000.png"])[0]
     packed = json.dumps([ray_engine._packed(photo) for photo in found])
-    worker = Worker(Job(MODEL, CATEGORY, 1.0, ray_engine.WEIGHTS_FOLDER))
-    said = worker({"path": ["/there/is/no/such/folder/part.parquet"], "photos": [packed]})
-    assert "No such file" in said["error"][0]
+    about = About(MODEL, CATEGORY, 1.0, load(MODEL, CATEGORY).source)
+    worker = Worker(Job(MODEL, CATEGORY, 1.0, ray_engine.WEIGHTS_FOLDER, about))
+    result = worker({"path": ["/there/is/no/such/folder/part.parquet"], "photos": [packed]})
+    assert "No such file" in result["error"][0]
 
 
-def test_parts_read_as_a_table(looked_at: list[str], photos: Path, tmp_path: Path) -> None:
+def test_parts_read_as_a_table(written: list[str], photos: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     verdicts = _run([photos], tmp_path / "report")[-1]
@@ -118,26 +124,26 @@ def test_parts_read_as_a_table(looked_at: list[str], photos: Path, tmp_path: Pat
         assert (row["overlay_jpeg"] is None) == (row["file"] == BROKEN)
 
 
-def test_after_a_kill_only_what_is_left_is_looked_at(
-    looked_at: list[str], photos: Path, single: Path, tmp_path: Path
+def test_after_an_interruption_only_the_rest_is_inspected(
+    written: list[str], photos: Path, single: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
     total = _run([photos], out)[0].total
-    assert looked_at == ["part-000000.parquet", "part-000001.parquet"]
-    looked_at.clear()
+    assert written == ["part-000000.parquet", "part-000001.parquet"]
+    written.clear()
     # A kill while the second part was written, and one while the report was.
     second = out / "parts" / "part-000001.parquet"
     second.write_bytes(second.read_bytes()[:1000])
     (out / "manifest.json").unlink()
     states = _run([photos], out)
-    assert states[0] == Progress(8, total, 8)
-    assert states[-2] == Progress(total, total, 8)
-    assert looked_at == ["part-000001.parquet"]
+    assert states[0] == RayProgress(8, total, 8)
+    assert states[-2] == RayProgress(total, total, 8)
+    assert written == ["part-000001.parquet"]
     _same(single, out)
 
 
 def test_parts_of_another_run_are_not_mixed_in(
-    looked_at: list[str], photos: Path, tmp_path: Path
+    written: list[str], photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "report"
     _run([photos], out)
@@ -151,7 +157,7 @@ def test_parts_of_another_run_are_not_mixed_in(
 
 
 def test_an_address_is_read_like_a_folder(
-    looked_at: list[str], photos: Path, single: Path, tmp_path: Path
+    written: list[str], photos: Path, single: Path, tmp_path: Path
 ) -> None:
     found, skipped = find([photos.as_uri()])
     assert skipped == 1 and all(isinstance(photo, BucketPhoto) for photo in found)
@@ -159,9 +165,7 @@ def test_an_address_is_read_like_a_folder(
     _same(single, tmp_path / "report")
 
 
-def test_a_photo_that_went_away_is_a_row(
-    looked_at: list[str], photos: Path, tmp_path: Path
-) -> None:
+def test_a_removed_photo_is_a_row(written: list[str], photos: Path, tmp_path: Path) -> None:
     moved = tmp_path / "photos"
     shutil.copytree(photos, moved)
     found = find([moved.as_uri()])[0]
@@ -172,22 +176,47 @@ def test_a_photo_that_went_away_is_a_row(
     assert "Is it still there" in rows["good_001.png"]["note"]
 
 
+def test_a_taught_detector_goes_through_the_engine_by_its_file(
+    written: list[str], photos: Path, tmp_path: Path
+) -> None:
+    """A relative path works, as workers may run in another folder."""
+    weights = write_extractor(tmp_path / "weights")
+    file, out = tmp_path / "cap.safetensors", tmp_path / "report"
+    teach(sorted(photos.glob("good_*.png")), "cap", folder=weights).save(file)
+    found = find([photos])[0]
+    relative = os.path.relpath(file)
+    states = list(inspect_parts(found, relative, None, out, weights=weights))
+    inspect = load(file, folder=weights)
+    rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open())}
+    assert len(rows) == len(found) and states[-1]["not read"] == 1
+    for result in inspect_stream(inspect, found, 1.0):
+        row = rows[result.name]
+        if isinstance(result, Unreadable):
+            assert row["verdict"] == "not read"
+        else:
+            assert float(row["score"]) == pytest.approx(result.score, abs=1e-3)
+            assert (row["model"], row["category"]) == ("memory", "cap")
+            assert row["thesis_score"] == ""
+            assert row["weights_sha256"] == inspect.source.sha256
+    assert json.loads((out / "manifest.json").read_text())["category"] == "cap"
+
+
 @pytest.mark.parametrize("address", ["s3x://bucket/line", "file:///there/is/no/such/folder"])
 def test_an_address_that_leads_nowhere(with_ray: None, address: str) -> None:
     with pytest.raises(AddressError, match="cannot be listed"):
         find([address])
 
 
-def test_without_ray_it_says_what_to_install(
+def test_without_ray_the_error_says_what_to_install(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     arguments = ["inspect", MODEL, CATEGORY, str(photos), "--engine", "ray"]
-    assert __main__.main([*arguments, "--out", str(tmp_path / "report")]) == 1
+    assert main([*arguments, "--out", str(tmp_path / "report")]) == 1
     assert "Ray is not installed" in capsys.readouterr().err
     assert not (tmp_path / "report").exists()
 
 
 def test_what_needs_ray_says_so(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert __main__.main(["inspect", MODEL, CATEGORY, "s3://bucket/line"]) == 1
+    assert main(["inspect", MODEL, CATEGORY, "s3://bucket/line"]) == 1
     assert "--engine ray" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Distilling the extractor: a tiny one from a teacher nobody trained."""
+"""Distilling the extractor: a tiny one from an untrained teacher."""
 
 from __future__ import annotations
 
@@ -11,38 +11,46 @@ from torch import nn
 from defect.datasets.samples import DataError
 from defect.networks.extractor import Extractor
 from defect.training import extractor
-from defect.training.encoder import TEACHER_STAGES
-from tests.memory_photos import good_photos
+from defect.training.checkpoint import History
+from defect.training.loop import Recipe
+from defect.training.teacher import STAGES
+from tests.factories import good_photos
+from tests.training.interruption import interrupted_after
 
 
 def _teacher() -> nn.Sequential:
     from torchvision.models import squeezenet1_1
 
     torch.manual_seed(0)
-    layers: nn.Sequential = squeezenet1_1().features[: TEACHER_STAGES[-1] + 1]
+    layers: nn.Sequential = squeezenet1_1().features[: STAGES[-1] + 1]
     return layers.eval()
 
 
-def test_it_learns_what_the_teacher_sees_and_goes_on_after_a_stop(
+def test_it_learns_from_its_teacher_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extractor, "BATCH_SIZE", 4)
-    monkeypatch.setattr(extractor, "_STATISTICS_BATCHES", 2)
+    monkeypatch.setattr(extractor, "STATISTICS_BATCHES", 2)
+    layers = _teacher()
     images, checkpoint = good_photos(8, 0), tmp_path / "runs/extractor.safetensors"
 
-    def train() -> tuple[Extractor, list[float], float]:
-        network = Extractor(extractor.TERMS, 8)
+    def train(checkpoint: Path | None = None) -> tuple[Extractor, History]:
+        torch.manual_seed(0)
+        network = Extractor(extractor.TARGET_CHANNELS, 8)
+        recipe = Recipe(epochs=3, learning_rate=3e-3, batch_size=4)
         return extractor.train_extractor(
-            images, _teacher(), 3, network=network, checkpoint=checkpoint
+            images, layers, recipe, network=network, checkpoint=checkpoint
         )
 
-    network, curve, _ = train()
-    assert len(curve) == 3 and curve[-1] < curve[0]
+    network, history = train()
+    assert len(history.loss_curve) == 3 and history.loss_curve[-1] < history.loss_curve[0]
     assert not network.training
-    again, same, _ = train()  # everything is done: only the checkpoint is read
-    assert same == curve
-    for name, tensor in network.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], tensor)
+    with interrupted_after(epoch=1):
+        train(checkpoint)
+    for _ in ("resumed", "already done: only the checkpoint is read"):
+        again, same = train(checkpoint)
+        assert same.loss_curve == history.loss_curve
+        for name, tensor in network.state_dict().items():
+            assert torch.equal(tensor, again.state_dict()[name]), name
 
 
 def test_augmented_photos_stay_photos() -> None:
@@ -54,4 +62,4 @@ def test_augmented_photos_stay_photos() -> None:
 
 def test_without_a_category_nothing_is_distilled(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds none"):
-        extractor.photos(tmp_path, 0)
+        extractor.load_photos(tmp_path, 0)

@@ -1,4 +1,4 @@
-"""Weights files: what goes in comes back, and whatever is wrong is told in a sentence."""
+"""Weights files: what goes in comes back, and whatever is wrong is an error in a sentence."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from defect.weights import files as weights
-from defect.weights import quantisation as packing
+from defect.weights import files, index, quantisation
 from defect.weights.errors import NotAvailable, WeightsError
-from defect.weights.files import Metadata, Training
+from defect.weights.index import IndexEntry, read_index, write_index
+from tests.factories import make_metadata, make_training
 
 FILE = "cae/bottle.safetensors"
-TRAINING = Training(9, 8, 7, 0.002, 16, 3, "cpu", "float32", "none", 20, 8, 1.5, [0.4], [0.3])
-METADATA = Metadata(
-    "cae", "bottle", "MVTec AD", "CC BY-NC-SA 4.0", TRAINING, {"limit": 1.5}, {"count": 2}, "half"
+METADATA = make_metadata(
+    training=make_training(loss_curve=[0.4], held_out_curve=[0.3]),
+    calibration={"limit": 1.5},
+    test={"count": 2},
+    note="half",
 )
 CALIBRATION = {"error_mean": torch.linspace(0, 1, 12).view(3, 4)}
 Damage = Callable[[Path], object]
@@ -39,21 +41,21 @@ def _network(seed: int = 0) -> nn.Sequential:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    weights.save(tmp_path, _network().state_dict(), CALIBRATION, METADATA)
+    files.save(tmp_path, _network().state_dict(), CALIBRATION, METADATA)
     return tmp_path
 
 
 def _bytes(change: Callable[[bytes], bytes], listed: bool = False) -> Damage:
     """Changes the file's bytes; `listed` also their checksum in the index."""
 
-    def spoil(folder: Path) -> None:
+    def damage(folder: Path) -> None:
         data = change((folder / FILE).read_bytes())
         (folder / FILE).write_bytes(data)
         if listed:
             found = hashlib.sha256(data).hexdigest()
-            weights.write_index(folder, [replace(weights.read_index(folder)[0], sha256=found)])
+            write_index(folder, [replace(read_index(folder)[0], sha256=found)])
 
-    return spoil
+    return damage
 
 
 def _inside(tensor: str = "", value: Tensor | None = None, **header: Any) -> Damage:
@@ -69,11 +71,11 @@ def _inside(tensor: str = "", value: Tensor | None = None, **header: Any) -> Dam
 
 
 def _index(change: Callable[[dict[str, Any]], object]) -> Damage:
-    def spoil(folder: Path) -> None:
+    def damage(folder: Path) -> None:
         change(document := json.loads((folder / "index.json").read_text()))
         (folder / "index.json").write_text(json.dumps(document))
 
-    return spoil
+    return damage
 
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
@@ -111,19 +113,19 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 def _use(folder: Path, category: str = "bottle") -> nn.Module:
     network = _network(seed=1)
-    weights.load_into(network, weights.read(folder, "cae", category))
+    files.load_into(network, files.read(folder, "cae", category))
     return network
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damage_is_told(folder: Path, damage: str) -> None:
-    spoil, described = DAMAGES[damage]
-    spoil(folder)
-    with pytest.raises(WeightsError, match=described) as caught:
+def test_every_damage_is_an_error(folder: Path, damage: str) -> None:
+    change, text = DAMAGES[damage]
+    change(folder)
+    with pytest.raises(WeightsError, match=text) as caught:
         _use(folder)
-    text = str(caught.value)
+    found = str(caught.value)
     assert not isinstance(caught.value, NotAvailable)
-    assert str(folder) not in text and text.startswith("weights/") and text.endswith(".")
+    assert str(folder) not in found and found.startswith("weights/") and found.endswith(".")
 
 
 def test_what_is_not_listed_is_not_available(folder: Path) -> None:
@@ -132,19 +134,19 @@ def test_what_is_not_listed_is_not_available(folder: Path) -> None:
         _use(folder, "cable")
     assert str(folder) not in str(err.value)
     with pytest.raises(NotAvailable, match=r"for DAE: none\).*train dae bottle"):
-        weights.read(folder, "dae", "bottle")
+        files.read(folder, "dae", "bottle")
 
 
 def test_a_file_too_large_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "MAX_FILE_BYTES", 1000)
-    with pytest.raises(WeightsError, match=f"{FILE} is \\d+ bytes, more than"):
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 1000)
+    with pytest.raises(WeightsError, match=f"{FILE} is \\d+ MB, more than"):
         _use(folder)
 
 
 def test_round_trip(folder: Path) -> None:
-    content = weights.read(folder, "cae", "bottle")
+    content = files.read(folder, "cae", "bottle")
     loaded = _use(folder).state_dict()
-    for name, tensor in packing.as_stored(_network().state_dict()).items():
+    for name, tensor in quantisation.as_stored(_network().state_dict()).items():
         assert torch.equal(content.network[name], tensor) and torch.equal(loaded[name], tensor)
     assert loaded["1.num_batches_tracked"] == 70_001
     assert torch.equal(content.calibration["error_mean"], CALIBRATION["error_mean"].half().float())
@@ -159,7 +161,7 @@ def test_precision_on_disk(folder: Path) -> None:
     assert inside["network.0.weight"].dtype == torch.float16
     assert inside["network.1.num_batches_tracked"].dtype == torch.int64
     before = _network().state_dict()
-    after = packing.as_stored(before)
+    after = quantisation.as_stored(before)
     error = (after["2.weight"] - before["2.weight"]).abs()
     assert (error <= before["2.weight"].abs().amax(1, keepdim=True) / 254 * 1.001).all()
     assert torch.equal(after["0.weight"], before["0.weight"].half().float())
@@ -167,22 +169,22 @@ def test_precision_on_disk(folder: Path) -> None:
 
 def test_index_lists_checksum_and_size(folder: Path) -> None:
     data = (folder / FILE).read_bytes()
-    entry = weights.IndexEntry(FILE, "cae", "bottle", hashlib.sha256(data).hexdigest(), len(data))
-    assert json.loads((folder / "index.json").read_text())["files"] == [asdict(entry)]
-    assert weights.read(folder, "cae", "bottle").source.sha256 == entry.sha256
+    entry = IndexEntry(FILE, "cae", "bottle", hashlib.sha256(data).hexdigest(), len(data))
+    assert json.loads((folder / "index.json").read_text())["files"] == [index.line(entry)]
+    assert files.read(folder, "cae", "bottle").source.sha256 == entry.sha256
 
 
 def test_saving_again_replaces_and_keeps_the_rest(folder: Path) -> None:
     hub = {"repo": "someone/defect", "revision": "abc"}
     _index(lambda d: d.update(hub=hub))(folder)
     network = _network(2).state_dict()
-    weights.save(folder, network, {}, replace(METADATA, category="apple"))
-    weights.save(folder, network, {}, METADATA)
-    assert [e.category for e in weights.read_index(folder)] == ["apple", "bottle"]
+    files.save(folder, network, {}, replace(METADATA, category="apple"))
+    files.save(folder, network, {}, METADATA)
+    assert [e.category for e in read_index(folder)] == ["apple", "bottle"]
     assert json.loads((folder / "index.json").read_text())["hub"] == hub
     assert torch.equal(_use(folder).state_dict()["0.bias"], network["0.bias"].half().float())
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
-    assert names == {FILE, "cae/apple.safetensors", "index.json"}
+    assert names == {FILE, "cae/apple.safetensors", "index.json", index.LOCK_NAME}
 
 
 def test_a_write_cut_off_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,30 +195,30 @@ def test_a_write_cut_off_leaves_the_old_file(folder: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", refuse)
         with pytest.raises(OSError, match="no space"):
-            weights.save(folder, _network(3).state_dict(), {}, METADATA)
+            files.save(folder, _network(3).state_dict(), {}, METADATA)
     assert (folder / FILE).read_bytes() == before
-    assert weights.read(folder, "cae", "bottle").metadata == METADATA
+    assert files.read(folder, "cae", "bottle").metadata == METADATA
 
 
 def test_metadata_needs_only_the_header(folder: Path) -> None:
     _bytes(lambda d: d[: 8 + int.from_bytes(d[:8], "little")])(folder)
-    assert weights.read_metadata(folder / FILE) == METADATA
+    assert files.read_metadata(folder / FILE) == METADATA
 
 
 @pytest.mark.parametrize("data", [b"", b"1234", POINTER, b"\xff" * 40, bytes(40)])
 def test_metadata_of_something_else(folder: Path, data: bytes) -> None:
     (folder / FILE).write_bytes(data)
     with pytest.raises(WeightsError, match=f"^weights/{FILE} ") as caught:
-        weights.read_metadata(folder / FILE)
+        files.read_metadata(folder / FILE)
     assert str(folder) not in str(caught.value)
 
 
 def test_metadata_of_an_absent_file(folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"cae/cable\.safetensors .* absent"):
-        weights.read_metadata(folder / "cae/cable.safetensors")
+        files.read_metadata(folder / "cae/cable.safetensors")
 
 
 def test_what_half_precision_cannot_hold_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="half precision"):
-        weights.save(tmp_path, {"w": torch.tensor([1e5])}, {}, METADATA)
+        files.save(tmp_path, {"w": torch.tensor([1e5])}, {}, METADATA)
     assert not list(tmp_path.iterdir())

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from defect.training.teaching import load_taught_file
 from PIL import Image
 
-from defect import __main__, load
+from defect import load, teach
+from defect.cli import main
+from defect.detectors.detector import Detector
+from defect.detectors.memory_detector import MemoryDetector
+from defect.weights.onnx_export import export
 from tests.conftest import EXAMPLES
 
 pytestmark = pytest.mark.slow
@@ -19,15 +22,18 @@ PARITY = 1e-3
 """Largest difference of two scores, in normal limits."""
 
 
-def _session(folder: Path, model: str, category: str) -> onnxruntime.InferenceSession:
+def _session(folder: Path, detector: Detector) -> onnxruntime.InferenceSession:
     path = folder / "model.onnx"
-    assert __main__.main(["export", model, category, "--out", str(path)]) == 0
+    size = export(detector.to_module(), detector.metadata, detector.source, path)
+    assert size == path.stat().st_size
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> onnxruntime.InferenceSession:
-    return _session(tmp_path_factory.mktemp("onnx"), "cae", "rendered_cap")
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    assert main(["export", "cae", "rendered_cap", "--out", str(path)]) == 0
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def _photos() -> dict[str, np.ndarray]:
@@ -59,8 +65,9 @@ def test_scores_maps_and_verdicts_are_the_library_s(
 @pytest.mark.parametrize("category", ["rendered_cap", "screw"])
 def test_a_memory_is_exported_with_its_extractor(tmp_path: Path, category: str) -> None:
     """The cap's memory goes by places alone, the screw's also by its bank."""
-    session = _session(tmp_path, "memory", category)
     inspect = load("memory", category)
+    assert isinstance(inspect, MemoryDetector)
+    session = _session(tmp_path, inspect)
     assert (inspect.memory.place_share == 1) == (category == "rendered_cap")
     for name, pixels in _photos().items():
         score, anomaly_map = session.run(None, {"photo": pixels[None]})
@@ -71,14 +78,11 @@ def test_a_memory_is_exported_with_its_extractor(tmp_path: Path, category: str) 
 
 
 def test_a_taught_detector_is_exported_too(tmp_path: Path) -> None:
-    file = tmp_path / "part.safetensors"
-    assert (
-        __main__.main(["teach", str(EXAMPLES / "rendered_cap/good.jpg"), "--out", str(file)]) == 0
-    )
-    session, inspect = (
-        _session(tmp_path, "taught", str(file)),
-        load_taught_file(str(file)).inspector,
-    )
+    file, out = tmp_path / "part.safetensors", tmp_path / "part.onnx"
+    teach([EXAMPLES / "rendered_cap/good.jpg"]).save(file)
+    assert main(["export", str(file), "--out", str(out)]) == 0
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    inspect = load(file)
     for name, pixels in _photos().items():
         expected = inspect(pixels)
         score = session.run(None, {"photo": pixels[None]})[0]
@@ -98,6 +102,6 @@ def test_the_file_says_what_it_is(session: onnxruntime.InferenceSession) -> None
     assert about["licence"] and len(about["weights_sha256"]) == 64
 
 
-def test_what_cannot_be_exported_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert __main__.main(["export", "cae", "teapot"]) == 1
+def test_what_cannot_be_exported_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "cae", "teapot"]) == 1
     assert "teapot" in capsys.readouterr().err

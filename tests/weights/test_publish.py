@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, hf_hub_download
 
-from defect import __main__, load
-from defect.evaluation import scorecard as results
+from defect import load
+from defect.cli import main
+from defect.cli.publish import _card
+from defect.datasets.rendered import render_examples
+from defect.evaluation.scorecard import read_results
 from defect.evaluation.scorecard.headers import number_in
-from defect.weights import files as weights
-from defect.weights import publish
-from defect.weights import resolution as sources
+from defect.weights import publish, resolution, unbundled
 from defect.weights.errors import WeightsError
-from defect.weights.index import WEIGHTS_FOLDER
+from defect.weights.index import WEIGHTS_FOLDER, read_index, write_index
 from defect.weights.publish import PublishError, describe, plan
 from tests.conftest import EXAMPLES
 from tests.hub_server import REPO, HubServer
@@ -42,13 +44,13 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("original")
     folder = root / "weights"
     names = {"cae/rendered_cap.safetensors", "dae/rendered_cap.safetensors", "cnn/neu.safetensors"}
-    entries = [e for e in weights.read_index(WEIGHTS_FOLDER) if e.file in names]
+    entries = [e for e in read_index(WEIGHTS_FOLDER) if e.file in names]
     for entry in entries:
         (folder / entry.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(WEIGHTS_FOLDER / entry.file, folder / entry.file)
-    weights.write_index(folder, entries)
+    write_index(folder, entries)
     shutil.copy(WEIGHTS_FOLDER / "LICENSE.md", folder)
-    results.unbundle(folder, "dae", CAP, root / "unbundled")
+    unbundled.unbundle(folder, "dae", CAP, root / "unbundled")
     return root
 
 
@@ -58,8 +60,13 @@ def project(original: Path, tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@cache
+def _examples() -> dict[str, bytes]:
+    return render_examples()
+
+
 def _plan(project: Path, repo: str = REPO) -> publish.Plan:
-    return plan(repo, project / "weights", project / "unbundled")
+    return plan(repo, project / "weights", project / "unbundled", card=_card, examples=_examples())
 
 
 def _hub(project: Path) -> dict[str, object]:
@@ -75,9 +82,9 @@ def test_a_dry_run_shows_everything_and_changes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     hub_server.exists = False
-    monkeypatch.setattr(results, "UNBUNDLED_FOLDER", project / "unbundled")
+    monkeypatch.setattr(unbundled, "UNBUNDLED_FOLDER", project / "unbundled")
     arguments = ["publish", REPO, "--dry-run", "--weights", str(project / "weights")]
-    assert __main__.main(arguments) == 0
+    assert main(arguments) == 0
     described = capsys.readouterr().out
     assert set(re.findall(r"^new +(\S+)  ", described, re.MULTILINE)) == EXPECTED
     assert (
@@ -95,7 +102,7 @@ def test_publishing_then_pulling_then_publishing_again(
     assert hub_server.commits == [sorted(EXPECTED)] and revision == hub_server.revision
     assert set(hub_server.files) == EXPECTED
     assert (_hub(project)["repo"], _hub(project)["revision"]) == (REPO, revision)
-    assert [e.file for e in sources.only_on_hub(project / "weights")] == [
+    assert [e.file for e in resolution.only_on_hub(project / "weights")] == [
         "dae/rendered_cap.safetensors"
     ]
     # What went up works: the library fetches what is not bundled, and inspects with it.
@@ -128,7 +135,7 @@ def _card_is_true(project: Path, server: HubServer) -> None:
     assert [entry["name"] for entry in head["model-index"]] == [REPO.split("/")[1]]
     described = {(e.dataset_config, e.metric_name): e.metric_value for e in data.eval_results or []}
     expected = {}
-    for r in results.read_results(project / "weights"):
+    for r in read_results(project / "weights"):
         for name, path in {
             "image AUROC": ("image", "auroc", "value"),
             "image AUROC by the mean squared error": ("thesis_image", "auroc", "value"),
@@ -143,14 +150,14 @@ def _card_is_true(project: Path, server: HubServer) -> None:
             if value is not None:
                 expected[r.category, f"{r.model.upper()}: {name}"] = value
     assert described == expected and len(described) >= 12
-    for words in (
+    for phrase in (
         "## Use",
         "brightness alone",
         "learning rate",
         "What they cannot do",
         "Apache-2.0",
     ):
-        assert words in text
+        assert phrase in text
 
 
 def test_the_card_s_snippets_run(
@@ -187,25 +194,27 @@ def test_pictures_are_not_published(project: Path, hub_server: HubServer, name: 
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "text"),
     [("gated", "does not let you write"), ("403", "does not let you"), ("500", "error 500")],
 )
-def test_a_hub_that_refuses_is_told(
+def test_a_hub_that_refuses_is_an_error(
     project: Path,
     hub_server: HubServer,
     fault: str,
-    described: str,
+    text: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     hub_server.fault = fault
-    with pytest.raises(PublishError, match=described):
+    with pytest.raises(PublishError, match=text):
         _plan(project)
 
 
-def test_names_and_emptiness_are_told(project: Path, hub_server: HubServer, tmp_path: Path) -> None:
+def test_bad_names_and_empty_folders_are_errors(
+    project: Path, hub_server: HubServer, tmp_path: Path
+) -> None:
     with pytest.raises(PublishError, match="Give OWNER/NAME"):
         _plan(project, "what/ever/else")
     with pytest.raises(PublishError, match="no weights to publish"):
-        plan(REPO, tmp_path / "none", tmp_path / "none")
+        plan(REPO, tmp_path / "none", tmp_path / "none", card=_card, examples={})
     hub_server.stop()

@@ -1,6 +1,6 @@
-"""What all models reached, read from the weights' own headers: rows, means, CSV, JSON, Markdown.
+"""The results of all models, read from the weights' own headers: rows, means, CSV, JSON, Markdown.
 
-A figure that is not in a header is None, "n/a" where people read it.
+A figure that is absent from a header is None, shown as "n/a".
 """
 
 from defect.evaluation.scorecard.averages import (
@@ -15,10 +15,10 @@ from defect.evaluation.scorecard.averages import (
 from defect.evaluation.scorecard.export import to_csv, to_json
 from defect.evaluation.scorecard.headers import (
     TRANSFER,
-    UNBUNDLED_NAME,
     Result,
     Row,
     read_results,
+    results_of,
     rows,
     steel_of,
 )
@@ -29,14 +29,11 @@ from defect.evaluation.scorecard.tables import (
     to_markdown,
     to_text,
 )
-from defect.evaluation.scorecard.unbundle import UNBUNDLED_FOLDER, unbundle
 
 __all__ = [
     "BEST_OF_THREE",
     "MASKED",
     "TRANSFER",
-    "UNBUNDLED_FOLDER",
-    "UNBUNDLED_NAME",
     "Mean",
     "RankCorrelation",
     "Result",
@@ -45,6 +42,7 @@ __all__ = [
     "put_scorecard",
     "rank_correlations",
     "read_results",
+    "results_of",
     "rows",
     "steel_lines",
     "steel_of",
@@ -54,5 +52,4 @@ __all__ = [
     "to_markdown",
     "to_text",
     "transfer_means",
-    "unbundle",
 ]

@@ -1,4 +1,4 @@
-"""What the scorecard's rows come to: means over categories, and the ranks beside the thesis's."""
+"""Means of the scorecard over categories, and its rank correlation with the thesis's."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from defect.evaluation.scorecard.headers import TRANSFER, Result, Row, number_in
 from defect.networks.autoencoders import AUTOENCODERS
 
 MASKED = ("bottle", "capsule", "grid", "metal_nut", "pill", "screw", "toothbrush")
-"""The MVTec AD categories with masks here; means are taken over them."""
+"""The MVTec AD categories that have masks here; means are taken over them."""
 BEST_OF_THREE = "best of the three"
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Means over those of the `MASKED` categories that are measured."""
+    """Means over the evaluated categories among `MASKED`."""
 
     who: str
-    """A model, or `BEST_OF_THREE`: per category the highest figure, each figure for itself."""
+    """A model, or `BEST_OF_THREE`: each figure's highest value in each category."""
     categories: int
     image_auroc: float | None
     thesis_image_auroc: float | None
     pixel_auroc: float | None
     published_image_auroc: float | None
-    """What the thesis published, over the same categories."""
+    """Published in the thesis, over the same categories."""
 
 
 @dataclass(frozen=True)
 class RankCorrelation:
-    """Spearman's, of our thesis-scored image AUROC with the thesis's published one."""
+    """Spearman's ρ between our image AUROC by the thesis's score and the published one."""
 
     model: str
     categories: int
@@ -41,12 +41,12 @@ class RankCorrelation:
 
 
 def means(found: Sequence[Row]) -> list[Mean]:
-    """A mean a model with a measured category, and one of the best in each category."""
-    measured = [row for row in found if row.category in MASKED and row.image_auroc is not None]
+    """One mean per model with an evaluated category, and one of the best in each category."""
+    evaluated = [row for row in found if row.category in MASKED and row.image_auroc is not None]
     groups: dict[str, list[Row]] = {
-        model: [row for row in measured if row.model == model] for model in DETECTORS
+        model: [row for row in evaluated if row.model == model] for model in DETECTORS
     }
-    groups[BEST_OF_THREE] = [row for row in measured if row.model in AUTOENCODERS]
+    groups[BEST_OF_THREE] = [row for row in evaluated if row.model in AUTOENCODERS]
     return [
         Mean(
             who,
@@ -67,7 +67,7 @@ def means(found: Sequence[Row]) -> list[Mean]:
 
 
 def rank_correlations(found: Sequence[Row]) -> list[RankCorrelation]:
-    """Whether what was hard for the thesis's CAE and DAE is hard for ours, by its own score."""
+    """Whether categories hard for the thesis's CAE and DAE are hard for ours, by the same score."""
     correlations = []
     for model in ("cae", "dae"):
         pairs = [
@@ -88,7 +88,7 @@ def rank_correlations(found: Sequence[Row]) -> list[RankCorrelation]:
 
 
 def transfer_means(results: Sequence[Result], dataset: str = TRANSFER) -> list[Mean]:
-    """A mean a model over all its categories, on the data set's photos; no pixel figures."""
+    """One mean per model over all its categories, on the data set's photos; no pixel figures."""
     found = []
     for model in DETECTORS:
         chosen = [
@@ -109,7 +109,7 @@ def transfer_means(results: Sequence[Result], dataset: str = TRANSFER) -> list[M
 
 
 def _mean_of_best(group: Sequence[Row], figure: str) -> float | None:
-    """The mean over categories of the highest figure in each; of one model, that is its mean."""
+    """Mean over categories of the highest value in each; for one model, simply its mean."""
     best: dict[str, float] = {}
     for row in group:
         value = getattr(row, figure)

@@ -1,4 +1,4 @@
-"""The results for programs: CSV and JSON."""
+"""The scorecard for programs: CSV and JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from defect.weights.index import SCHEMA_VERSION
 
 
 def to_csv(found: Sequence[Row]) -> str:
-    """The scorecard with a line of field names; an absent figure is an empty cell."""
+    """The rows as CSV with a header line; an absent figure is an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
@@ -25,7 +25,7 @@ def to_csv(found: Sequence[Row]) -> str:
 
 
 def to_json(results: Sequence[Result]) -> str:
-    """Everything: the scorecard, means, every header's test and transfer, the thesis's figures."""
+    """Everything: rows, means, each header's test and transfer figures, the thesis's figures."""
     found = rows(results)
     document = {
         "schema_version": SCHEMA_VERSION,

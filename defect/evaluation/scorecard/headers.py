@@ -1,8 +1,7 @@
-"""The scorecard's rows, read from the weights' own headers; nothing is measured here."""
+"""The scorecard's rows, read from the weights' own headers; nothing is evaluated here."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,21 +9,20 @@ from typing import Any
 
 from defect.detectors.registry import DETECTORS
 from defect.evaluation.thesis import THESIS
-from defect.weights.errors import WeightsError
-from defect.weights.files import Metadata, Training, read_metadata
-from defect.weights.index import SCHEMA_VERSION, WEIGHTS_FOLDER, read_index
+from defect.weights import unbundled
+from defect.weights.files import Metadata, read_metadata
+from defect.weights.index import WEIGHTS_FOLDER, read_index
 
-UNBUNDLED_NAME = "unbundled.json"
 TRANSFER = "kolektor_sdd"
 _CHANCE = 0.5
 
 
 @dataclass(frozen=True)
 class Result(Metadata):
-    """A header, and whether its file lies in the weights folder."""
+    """A weights file's header, and whether the file is in the weights folder."""
 
     bundled: bool = True
-    """False: trained and measured, but too large to be bundled."""
+    """False: trained and evaluated, but too large to be bundled."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,10 @@ class Row:
     dataset: str
     bundled: bool
     complete: bool
-    """False where the copy of the category is not complete; `note` says what is missing."""
+    """False where the copy of the data set is incomplete; `note` says what is missing."""
     note: str
-    epochs_run: int
+    epochs_run: int | None
+    """None where a model is not trained by epochs."""
     normal: int | None
     """Good test photos."""
     defective: int | None
@@ -48,13 +47,13 @@ class Row:
     image_auroc_high: float | None
     average_precision: float | None
     precision: float | None
-    """Precision, recall, F1 and both rates are at the default, normal-only threshold."""
+    """Precision, recall, F1 and both rates are at the default threshold."""
     recall: float | None
     f1: float | None
     f1_max: float | None
-    """At the threshold that is best on the test labels: an upper bound."""
+    """At the best threshold for the test labels: an upper bound."""
     all_defective_f1: float | None
-    """What calling every photo defective reaches."""
+    """F1 of calling every photo defective."""
     false_alarm_rate: float | None
     detection_rate: float | None
     pixel_auroc: float | None
@@ -64,17 +63,17 @@ class Row:
     pixel_reason: str
     """Why there are no pixel figures; empty where there are."""
     thesis_image_auroc: float | None
-    """The thesis's scoring of the same network."""
+    """By the thesis's score of the same network."""
     thesis_pixel_auroc: float | None
     brightness_auroc: float | None
-    """What mean brightness alone scores."""
+    """Of mean brightness alone."""
     mean_image_auroc: float | None
-    """What the difference from the mean training photo scores."""
+    """Of the difference from the mean training photo."""
     kolektor_auroc: float | None
     """On KolektorSDD, unseen in training."""
     kolektor_thesis_auroc: float | None
     published_image_auroc: float | None
-    """What the thesis published for its own network."""
+    """Published in the thesis for its own network."""
     published_pixel_auroc: float | None
     best: bool = False
     """The highest image AUROC among the category's models."""
@@ -83,22 +82,31 @@ class Row:
 
 
 def read_results(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
-    """All headers of a weights folder, and of the files that are not bundled.
+    """All headers of a weights folder, including those of files that are not bundled.
 
-    Sorted by category, the rendered ones last, then by model.
+    Sorted by category, with the rendered ones last, then by model.
 
     Raises:
         WeightsError: the index, the list of unbundled files or a header is damaged.
     """
     entries = read_index(folder)
-    found = [_result(read_metadata(folder / entry.file), True) for entry in entries]
-    bundled = {(result.model, result.category) for result in found}
-    found += [r for r in read_unbundled(folder) if (r.model, r.category) not in bundled]
-    return sorted(found, key=_place)
+    found = [_result(read_metadata(folder / entry.file), bundled=True) for entry in entries]
+    listed = {(entry.model, entry.category) for entry in entries}
+    found += [
+        _result(header, bundled=False)
+        for header in unbundled.read(folder)
+        if (header.model, header.category) not in listed
+    ]
+    return sorted(found, key=_sort_key)
+
+
+def results_of(headers: Sequence[Metadata]) -> list[Result]:
+    """Headers that the caller has read already, in the scorecard's order, taken as bundled."""
+    return sorted((_result(header, bundled=True) for header in headers), key=_sort_key)
 
 
 def rows(results: Sequence[Result]) -> list[Row]:
-    """The scorecard: a row a detector, in the given order."""
+    """The scorecard: one row per detector, in the order of `results`."""
     found = [
         row_of(result, bundled=result.bundled) for result in results if result.model in DETECTORS
     ]
@@ -122,15 +130,15 @@ def steel_of(results: Sequence[Result]) -> Result | None:
 
 
 def number_in(document: object, *path: str) -> float | None:
-    """The number at a place in nested JSON, None where there is none."""
+    """The number under `path` in nested JSON, or None."""
     for key in path:
         document = document.get(key) if isinstance(document, Mapping) else None
     numeric = isinstance(document, (int, float)) and not isinstance(document, bool)
     return document if numeric else None  # type: ignore[return-value]
 
 
-def _place(result: Metadata) -> tuple[bool, bool, str, int]:
-    """The classifier last, rendered categories before it, the models as they are listed."""
+def _sort_key(result: Metadata) -> tuple[bool, bool, str, int]:
+    """The classifier last, rendered categories before it, models in the registry's order."""
     detector = result.model in DETECTORS
     number = DETECTORS.index(result.model) if detector else 0
     return not detector, result.category.startswith("rendered_"), result.category, number
@@ -141,32 +149,8 @@ def _result(metadata: Metadata, bundled: bool) -> Result:
     return Result(**own, bundled=bundled)
 
 
-def read_unbundled(folder: Path = WEIGHTS_FOLDER) -> list[Result]:
-    """The headers of the files that are not bundled.
-
-    Raises:
-        WeightsError: their list is damaged.
-    """
-    path = folder / UNBUNDLED_NAME
-    if not path.is_file():
-        return []
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        if document["schema_version"] != SCHEMA_VERSION:
-            raise ValueError("another schema version")
-        return [
-            Result(**{**file, "training": Training(**file["training"]), "bundled": False})
-            for file in document["files"]
-        ]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(
-            f"weights/{UNBUNDLED_NAME} is damaged or of another version. Restore it from the "
-            f"repository."
-        ) from error
-
-
 def row_of(result: Metadata, *, bundled: bool = True) -> Row:
-    """One header's row, not yet compared with the other models of its category."""
+    """The row of one header, not yet compared with the category's other models."""
 
     def figure(*path: str) -> Any:
         return number_in(result.test, *path)

@@ -1,0 +1,130 @@
+"""Values that many tests need, written once: inspections, headers, tiny weights, drawn photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from defect.inspection import Inspection, WeightsSource
+from defect.networks.extractor import Extractor
+from defect.weights.files import Metadata, Training, save
+from defect.weights.index import IndexEntry
+
+
+def make_source(**changes: Any) -> WeightsSource:
+    """Where bundled CAE weights for bottles came from."""
+    fields: dict[str, Any] = {
+        "source": "bundled",
+        "file": "cae/bottle.safetensors",
+        "sha256": "ab" * 32,
+        "size": 10,
+    }
+    return WeightsSource(**{**fields, **changes})
+
+
+def make_inspection(anomaly_map: np.ndarray | float = 0.2, **changes: Any) -> Inspection:
+    """An inspection by a CAE whose score is the map's highest value.
+
+    Args:
+        anomaly_map: 256×256, or one value everywhere.
+        changes: other fields of `Inspection`.
+    """
+    values = np.broadcast_to(np.asarray(anomaly_map, np.float32), (256, 256)).copy()
+    fields: dict[str, Any] = {
+        "photo": np.zeros((60, 90, 3), np.uint8),
+        "name": "part.png",
+        "notes": (),
+        "anomaly_map": values,
+        "error_map": np.zeros((256, 256), np.float32),
+        "reconstruction": np.zeros((256, 256, 3), np.uint8),
+        "score": float(values.max()),
+        "thesis_score": 0.01,
+        "thesis_limit": 0.02,
+        "model": "cae",
+        "category": "bottle",
+        "weights": make_source(),
+    }
+    return Inspection(**{**fields, **changes})
+
+
+def make_training(**changes: Any) -> Training:
+    """A short training on the CPU."""
+    fields: dict[str, Any] = {
+        "images_fit": 20,
+        "seed": 3,
+        "device": "cpu",
+        "precision": "float32",
+        "seconds": 1.5,
+        "images_held_out": 8,
+        "epochs_planned": 9,
+        "epochs_run": 8,
+        "best_epoch": 7,
+        "learning_rate": 0.002,
+        "batch_size": 16,
+    }
+    return Training(**{**fields, **changes})
+
+
+def make_metadata(**changes: Any) -> Metadata:
+    """The header of CAE weights for bottles."""
+    fields: dict[str, Any] = {
+        "model": "cae",
+        "category": "bottle",
+        "dataset": "MVTec AD",
+        "licence": "CC BY-NC-SA 4.0",
+        "training": make_training(),
+    }
+    return Metadata(**{**fields, **changes})
+
+
+def make_entry(category: str = "bottle", model: str = "cae", **changes: Any) -> IndexEntry:
+    """A line of `index.json`."""
+    fields: dict[str, Any] = {
+        "file": f"{model}/{category}.safetensors",
+        "model": model,
+        "category": category,
+        "sha256": "ab" * 32,
+        "size": 10,
+    }
+    return IndexEntry(**{**fields, **changes})
+
+
+def good_photos(count: int, seed: int) -> np.ndarray:
+    """N×256×256×3: the same disc on the same background; brightness, position and noise vary."""
+    draw = np.random.default_rng(seed)
+    y, x = np.mgrid[:256, :256]
+    photos = np.empty((count, 256, 256, 3), np.uint8)
+    for i in range(count):
+        dx, dy = draw.uniform(-3, 3, 2)
+        disc = np.hypot(x - 128 - dx, y - 128 - dy) < 90
+        part = 60 + x[..., None] * [0.2, 0.1, 0.05] + 90 * disc[..., None]
+        part = part * draw.uniform(0.95, 1.05) + draw.normal(0, 4, (256, 256, 3))
+        photos[i] = part.clip(0, 255)
+    return photos
+
+
+def write_photos(folder: Path, photos: np.ndarray | Sequence[np.ndarray]) -> list[Path]:
+    """Saves photos as `part_0.png`, `part_1.png`, …"""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"part_{i}.png" for i in range(len(photos))]
+    for path, photo in zip(paths, photos, strict=True):
+        Image.fromarray(photo).save(path)
+    return paths
+
+
+def tiny_extractor() -> Extractor:
+    """Random weights that see edges and colours well enough for drawn photos."""
+    torch.manual_seed(0)
+    return Extractor((72, 72), 8).eval()
+
+
+def write_extractor(folder: Path) -> Path:
+    """Saves the tiny extractor as the folder's own; returns the folder."""
+    metadata = make_metadata(model="extractor", category="shared", dataset="none", licence="none")
+    save(folder, tiny_extractor().state_dict(), {}, metadata)
+    return folder

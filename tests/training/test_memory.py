@@ -1,0 +1,149 @@
+"""A detector from good photos: what is left out, who stands out, and the file that comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defect import load, teach
+from defect.detectors.memory_detector import MemoryDetector, TeachingReport
+from defect.imaging.archives import PhotoFile
+from defect.imaging.photo import read_photo
+from defect.inspection import Message
+from defect.training.memory import MAX_PHOTOS, _read_distinct, false_alarm_odds
+from defect.training.outliers import find_outliers
+from defect.weights.errors import NotAvailable, WeightsError
+from tests.factories import good_photos, write_extractor, write_photos
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_extractor(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Nine good photos, one with a hole, one a copy, one no photo at all."""
+    where = tmp_path_factory.mktemp("photos")
+    photos = good_photos(10, 0)
+    photos[9, 100:130, 100:130] = 255
+    write_photos(where, photos)
+    Image.fromarray(photos[0]).save(where / "part_copy.png")
+    (where / "part_notes.png").write_bytes(b"not a picture")
+    return sorted(where.iterdir())
+
+
+@pytest.fixture(scope="module")
+def detector(folder: Path, paths: list[Path]) -> MemoryDetector:
+    return teach(paths, "My <part>/../x", folder=folder)
+
+
+@pytest.fixture(scope="module")
+def report(detector: MemoryDetector) -> TeachingReport:
+    assert detector.teaching is not None
+    return detector.teaching
+
+
+def test_an_outlier_is_named_and_what_is_useless_left_out(
+    detector: MemoryDetector, report: TeachingReport
+) -> None:
+    assert [outlier.photo for outlier in report.outliers] == ["part_9.png"]
+    assert len(report.photos) == detector.memory.photos == 10
+    notes = " ".join(report.notes)
+    assert "1 photo is a copy" in notes and "part_notes.png" in notes
+    assert detector.category == "My__part_____x"
+    assert len(detector.to_bytes()) < 2_500_000
+    sentences = [*report.notes, *(outlier.reason for outlier in report.outliers)]
+    assert sentences and all(isinstance(sentence, Message) for sentence in sentences)
+
+
+def test_teaching_again_without_the_outlier(
+    folder: Path, paths: list[Path], report: TeachingReport
+) -> None:
+    names = [outlier.photo for outlier in report.outliers]
+    again = teach(paths, "x", without=names, folder=folder)
+    assert again.teaching is not None
+    assert len(again.teaching.photos) == 9 and not again.teaching.outliers
+    bad = next(path for path in paths if path.name == "part_9.png")
+    assert again(bad).defective
+
+
+def test_a_detector_is_saved_and_comes_back(
+    folder: Path, detector: MemoryDetector, paths: list[Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "new folder/mine.safetensors"
+    detector.save(file)
+    back = load(str(file), folder=folder)
+    assert back(paths[0]).score == pytest.approx(detector(paths[0]).score)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=r"mine\.safetensors"):
+        load(file, folder=folder)
+    with file.open("wb") as stream:
+        stream.truncate(10**9)
+    with pytest.raises(WeightsError, match="too large"):
+        load(file, folder=folder)
+
+
+def test_photos_of_every_kind_can_be_taught(folder: Path, tmp_path: Path) -> None:
+    photos = good_photos(5, 1)
+    (path,) = write_photos(tmp_path, photos[:1])
+    data = write_photos(tmp_path / "more", photos[1:2])[0].read_bytes()
+    sources = [path, data, Image.fromarray(photos[2]), photos[3], read_photo(photos[4], "fifth")]
+    progress: list[tuple[int, int]] = []
+    detector = teach(
+        sources,
+        "part",
+        folder=folder,
+        report_progress=lambda done, total: progress.append((done, total)),
+    )
+    assert detector.teaching is not None
+    expected = ("part_0.png", "photo 2", "photo 3", "photo 4", "fifth")
+    assert detector.teaching.photos == expected
+    assert progress[-1][0] == progress[-1][1] and progress == sorted(progress)
+
+
+def test_a_taught_header_states_what_was_done(detector: MemoryDetector) -> None:
+    training = detector.metadata.training
+    assert training.images_fit == 10 and "feature extractor" in training.start
+    absent = (training.epochs_run, training.learning_rate, training.images_held_out)
+    assert absent == (None, None, None)
+
+
+def test_senseless_photos_are_errors(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no photos yet"):
+        teach([], "x", folder=folder)
+    with pytest.raises(ValueError, match=f"at most {MAX_PHOTOS}"):
+        teach(["a.png"] * 500, "x", folder=folder)
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="None of the photos"):
+        teach([str(tmp_path / "a.png")], "x", folder=folder)
+    with pytest.raises(ValueError, match="All photos were left out"):
+        teach([str(tmp_path / "a.png")], "x", without=["a.png"], folder=folder)
+    with pytest.raises(NotAvailable, match="no feature extractor"):
+        teach([np.zeros((64, 64, 3), np.uint8)], "x", folder=tmp_path)
+
+
+def test_other_kinds_of_outliers() -> None:
+    images = good_photos(8, 3)
+    images[2] = (images[2] * 0.5).astype(np.uint8)
+    images[5] = np.asarray(Image.fromarray(images[5]).reduce(8).resize((256, 256)))
+    scores = np.array([0.8, 0.75, 0.8, 0.7, 0.82, 0.8, 3.0, 0.78])
+    reasons = dict(find_outliers(images, scores))
+    assert "darker" in reasons[2] and "blurred" in reasons[5] and "another product" in reasons[6]
+    assert set(reasons) == {2, 5, 6}
+    assert find_outliers(images[:4], scores[:4]) == []
+
+
+def test_the_promise_grows_with_the_photos() -> None:
+    odds = [false_alarm_odds(count) for count in (1, 12, 50, 1000)]
+    assert odds == sorted(set(odds)) and odds[-1] <= 100
+
+
+def test_memory_is_bounded_while_photos_are_read(tmp_path: Path) -> None:
+    """Of each photo only the network's view is kept."""
+    Image.new("RGB", (3000, 2000), "grey").save(tmp_path / "a.jpg")
+    images, names, _ = _read_distinct([PhotoFile(tmp_path / "a.jpg", "a.jpg")] * 3, ())
+    assert images.nbytes == 256 * 256 * 3 and names == ("a.jpg",)
