@@ -15,6 +15,7 @@ import asyncio
 import inspect
 import logging
 import math
+import os
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -132,33 +133,43 @@ def check() -> None:
 def protect(
     demo: gr.Blocks,
     *,
-    translate: Translate = lambda message, request: str(message),
+    translate: Callable[[Message], str] = str,
     health: Callable[[], dict[str, Any]] = lambda: {"status": "ok"},
     visitors: Visitors = VISITORS,
 ) -> dict[str, Any]:
     """Puts the limits onto a demo whose queue is configured; returns options for its `launch`.
 
     Args:
-        translate: gives a message in the language of a request.
+        translate: gives a message in the language of the request that `LocalContext` holds.
         health: what `/health` answers; must not wait for anything.
     """
     check()
+    # Otherwise uvicorn believes what any client on this machine says of its address.
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", "")
     trusted = forwarding_is_trusted()
     folder = Path(utils.get_upload_folder())
     queue = demo._queue
     demo.api_open = False
     queue.compute_analytics_summary = lambda records: {}  # type: ignore[method-assign]
     queue.ANALYTICS_MAX_EVENTS = 1
-    _limit_queue(demo, visitors, translate, trusted)
+
+    def translate_for(message: Message, request: Any) -> str:
+        token = LocalContext.request.set(request)
+        try:
+            return translate(message)
+        finally:
+            LocalContext.request.reset(token)
+
+    _limit_queue(demo, visitors, translate_for, trusted)
     _take_turns(queue, trusted)
-    _refuse_unknown_functions(translate)
-    _explain_errors(translate)
+    _refuse_unknown_functions(translate_for)
+    _explain_errors(translate_for)
     _keep_pages_only(visitors)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks = [
-            asyncio.create_task(_watch(demo, visitors, translate)),
+            asyncio.create_task(_watch(demo, visitors, translate_for)),
             asyncio.create_task(_sweep(demo, folder)),
         ]
         try:
@@ -170,7 +181,7 @@ def protect(
     async def answer_health(request: Request) -> JSONResponse:
         return JSONResponse(health())
 
-    options = Options(disk.Space(folder), trusted, visitors, translate)
+    options = Options(disk.Space(folder), trusted, visitors, translate_for)
     return {
         "enable_monitoring": False,
         "show_error": False,
@@ -178,7 +189,7 @@ def protect(
             "lifespan": lifespan,
             "middleware": [Middleware(RequestLimits, options=options)],
             "routes": [Route("/health", answer_health)],
-            "exception_handlers": {RequestValidationError: _explain_validation(translate)},
+            "exception_handlers": {RequestValidationError: _explain_validation(translate_for)},
             "docs_url": None,
             "redoc_url": None,
             "openapi_url": None,
