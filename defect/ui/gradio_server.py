@@ -272,9 +272,11 @@ def _limit_queue(demo: gr.Blocks, visitors: Visitors, translate: Translate, trus
             near = sum(client_address(event.request.scope, trusted) == address for event in ahead)
             if near >= MAX_WAITING_ADDRESS:
                 raise HTTPException(429, translate(QUEUE_FULL_ADDRESS, request))
-        if session:
-            visitors.seen(session, address)
-        return await push(body, request, username)
+        accepted, answer, status = await push(body, request, username)
+        if accepted:
+            # Gradio takes a call's id for its session.
+            visitors.seen(session or str(answer), address)
+        return accepted, answer, status
 
     queue.push = push_limited  # type: ignore[method-assign]
 

@@ -25,6 +25,10 @@ _MAX_NAME = 128
 TRUST_SETTING = "DEFECT_TRUST_FORWARDED"
 
 
+class StoreFull(Exception):
+    """There is no room, as visitors who are there use it all."""
+
+
 class Visitors:
     """Sessions, their addresses, and which of them have an open page or a listener.
 
@@ -115,6 +119,39 @@ class Visitors:
             return None
         most = Counter(addresses.values())
         return max(gone, key=lambda key: most[addresses[key]])  # the first of the most
+
+    def to_drop(
+        self, owners: Mapping[Key, str | None], newest: Key, full: bool, most: int
+    ) -> Key | None:
+        """What to drop from a store before it keeps something new, if anything.
+
+        Args:
+            owners: what is kept, the new value included, least recently used first, each with its
+                session.
+            newest: the new value.
+            full: whether the store holds too much.
+            most: values that fit; one session may keep a quarter of them, one address a half.
+
+        Raises:
+            StoreFull: each of the others belongs to an open page of somebody else.
+        """
+        owner = owners[newest]
+        address = self.address(owner)
+        others = {key: session for key, session in owners.items() if key != newest}
+        mine = [key for key, session in others.items() if owner and session == owner]
+        near = [key for key, session in others.items() if self.address(session) == address]
+        if len(mine) >= max(1, most // 4):
+            return mine[0]
+        if address is not None and len(near) >= max(1, most // 2):
+            return near[0]
+        if not full or not others:
+            return None
+        victim = self.first_to_go(others)
+        if victim is None:
+            if not mine:
+                raise StoreFull
+            return mine[0]
+        return victim
 
     @staticmethod
     def _remember(table: OrderedDict[str, Any], session: str, value: Any) -> None:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 
 from defect.ui import disk, limits
-from defect.ui.visitors import Visitors, client_address, forwarding_is_trusted
+from defect.ui.visitors import StoreFull, Visitors, client_address, forwarding_is_trusted
 
 JOIN, UPLOAD = "/gradio_api/queue/join", "/gradio_api/upload"
 CLIENT = "9.9.9.9"
@@ -375,6 +375,29 @@ def test_what_an_open_page_keeps_never_goes_first() -> None:
     assert visitors.first_to_go(owners) == 2
     assert visitors.first_to_go({0: "page", 1: "guest"}) == 1
     assert visitors.first_to_go({0: "page"}) is None
+
+
+def test_a_store_drops_by_quota_and_never_an_open_page_s() -> None:
+    visitors = Visitors()
+    visitors.page_opened("page", "1.1.1.1")
+    for session in ("a", "b", "c", "d", "e"):
+        visitors.seen(session, "6.6.6.6")
+    visitors.seen("guest", "2.2.2.2")
+
+    def drop(owners: list[str | None], full: bool = False) -> int | None:
+        return visitors.to_drop(dict(enumerate(owners)), len(owners) - 1, full, most=8)
+
+    assert drop(["page", "guest"]) is None
+    # Two of a session, four of an address; their own oldest goes, full or not.
+    assert drop(["page", "a", "a", "a"]) == 1
+    assert drop(["page", "a", "b", "c", "d", "e"]) == 1
+    assert drop(["page", "page", "page"]) == 0
+    # When full: the address that keeps most, never the open page.
+    assert drop(["page", "guest", "a", "b", "guest"], full=True) == 2
+    with pytest.raises(StoreFull):
+        drop(["page", "page", "guest"], full=True)
+    assert drop(["page", "page"], full=True) == 0
+    assert drop(["page"], full=True) is None
 
 
 def test_an_address_is_what_the_last_trusted_proxy_saw() -> None:
