@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from gradio import processing_utils
 
 from defect.ui import gradio_server
 from defect.ui.limits import FAILED
@@ -344,6 +346,38 @@ def test_wrong_bodies_are_a_sentence(client: httpx.Client, path: str, body: byte
         return
     assert isinstance(answer.json()["detail"], str)
     assert " " in answer.json()["detail"]
+
+
+def test_others_run_while_500_files_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After every twenty files, whatever waits in the event loop has its turn."""
+    pieces: list[int] = []
+
+    async def check(data: Any, block: Any) -> Any:
+        pieces.append(len(data))
+        return data
+
+    monkeypatch.setattr(processing_utils, "async_move_files_to_cache", check)
+    gradio_server._let_others_run()
+    turns = 0
+
+    async def run() -> Any:
+        async def tick() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        try:
+            return await processing_utils.async_move_files_to_cache([0] * 500, None)  # type: ignore[arg-type]
+        finally:
+            ticking.cancel()
+
+    # In a thread of its own: the browser tests leave a running loop in this one.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, run()).result() == [0] * 500
+    assert pieces == [20] * 25
+    assert turns >= 24
 
 
 def test_what_takes_long_is_ended_outside_of_gradio_never() -> None:
