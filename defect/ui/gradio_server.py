@@ -412,7 +412,8 @@ def _explain_errors(translate: Translate) -> None:
 
 
 def _check_values(fn: Any, values: Sequence[Any]) -> None:
-    """Checks numbers and texts of a public function, which Gradio hands on whatever they are.
+    """Checks numbers and texts of a public function, which Gradio hands on whatever they are: no
+    answer holds an integer beyond 64 bits, and no endpoint expects a list for a number.
 
     Raises:
         ValueError: naming the first that is none.
@@ -420,9 +421,9 @@ def _check_values(fn: Any, values: Sequence[Any]) -> None:
     names = list(inspect.signature(fn.fn).parameters)
     for position, (component, value) in enumerate(zip(fn.inputs, values, strict=False)):
         if isinstance(component, (gr.Number, gr.Slider)):
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool)
-            # Infinity and what is not a number are left to the function, which knows its bounds.
-            fits = fits and not MAX_NUMBER < abs(value) < math.inf
+            # What is no number is left to the function, which knows its bounds and says them.
+            huge = isinstance(value, (int, float)) and MAX_NUMBER < abs(value) < math.inf
+            fits = not huge and not isinstance(value, (list, dict))
         else:
             fits = not isinstance(component, gr.Textbox) or isinstance(value, str)
         if not fits:
