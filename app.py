@@ -11,23 +11,22 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 # Otherwise MKL keeps buffers for every thread that ever multiplied matrices.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
-from defect.ui import (
-    build_demo,
-    zero_gpu,  # noqa: F401  # before torch
-)
+from defect.ui import zero_gpu  # noqa: F401  # before torch
+from defect.ui.demo import build_demo
 from defect.ui.runtime import configure_heap, configure_threads
-from defect.ui.server import launch_options, queued
+from defect.ui.server import configure_queue, launch_options
 from defect.weights.errors import WeightsError
 
 
 def main() -> None:
-    """Starts the app; a problem is told in one sentence."""
+    """Starts the app; a problem is reported in one sentence."""
     port = os.environ.get("GRADIO_SERVER_PORT")
     try:
         configure_heap()
         configure_threads()
         # Gradio alone would move on to the next port without a word.
-        queued(build_demo()).launch(server_port=int(port) if port else None, **launch_options())
+        demo = configure_queue(build_demo())
+        demo.launch(server_port=int(port) if port else None, **launch_options())
     except WeightsError as error:
         sys.exit(f"defect: {error}")
     except (OSError, ValueError) as error:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from defect import load
 from defect.detectors.catalogue import EXAMPLES_FOLDER
-from defect.detectors.memory_detector import MemoryDetector
+from defect.detectors.detector import Detector
 from defect.weights.onnx_export import export
 
 ROUNDS = 40
@@ -41,10 +41,10 @@ def main() -> None:
     print("| model | ONNX file | ONNX Runtime | torch | ratio | largest difference of scores |")
     print("|---|---|---|---|---|---|")
     for model, category in _PAIRS:
-        inspect = load(model, category)  # type: ignore[call-overload]  # one of the four
+        inspect = load(model, category)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
-            size = export(inspect, path)
+            size = export(inspect.to_module(), inspect.metadata, inspect.source, path)
             session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
@@ -52,10 +52,8 @@ def main() -> None:
             abs(float(session.run(None, {"photo": photo[None]})[0][0]) - inspect(photo).score)
             for photo in photos
         )
-        # A photo of usual light, so that torch looks once, too.
-        memory = isinstance(inspect, MemoryDetector)
-        light = inspect.memory.light if memory else inspect.calibration.brightness[1]
-        grey = np.full((256, 256, 3), round(255 * light), np.uint8)
+        # A photo of usual brightness, so that torch runs the network once, too.
+        grey = np.full((256, 256, 3), round(255 * _usual_brightness(inspect)), np.uint8)
         ours, theirs = _in_turns(
             lambda: session.run(None, {"photo": grey[None]}),  # noqa: B023
             lambda: inspect(grey),  # noqa: B023
@@ -64,6 +62,12 @@ def main() -> None:
             f"| {model.upper()} {category} | {size / 1e6:.1f} MB | {ours:.1f} ms | {theirs:.1f} ms "
             f"| {theirs / ours:.2f} | {apart:.0e} |"
         )
+
+
+def _usual_brightness(detector: Detector) -> float:
+    """The mean grey of its normal photos, 0..1."""
+    calibration = detector.metadata.calibration
+    return float(calibration.get("light") or calibration["brightness"][1])
 
 
 def _in_turns(*functions: Callable[[], object]) -> list[float]:

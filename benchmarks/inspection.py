@@ -52,13 +52,13 @@ def cae_flops() -> float:
     """Floating-point operations of one CAE forward pass (two a multiplication)."""
     total = 0.0
 
-    def count(layer: torch.nn.Module, given: tuple[torch.Tensor], out: torch.Tensor) -> None:
+    def count(layer: torch.nn.Module, inputs: tuple[torch.Tensor], out: torch.Tensor) -> None:
         nonlocal total
         if isinstance(layer, torch.nn.Conv2d):
             total += 2 * out.numel() * layer.in_channels * 9
         elif isinstance(layer, torch.nn.ConvTranspose2d):
             # Each input value meets every weight of its channel.
-            total += 2 * given[0].numel() * layer.out_channels * 9
+            total += 2 * inputs[0].numel() * layer.out_channels * 9
 
     network = build_autoencoder("cae").eval()
     for layer in network.modules():
@@ -86,7 +86,7 @@ def one_photo() -> list[Line]:
         return left @ right
 
     def overlay(result: Inspection) -> object:
-        return draw_overlay(result.photo, result.anomaly_map, result.limit)
+        return draw_overlay(result.photo, result.anomaly_map, result.threshold)
 
     measured = medians(
         {

@@ -81,12 +81,12 @@ def call(client: httpx.Client, url: str, name: str, data: list[object]) -> list[
     posted = client.post(f"{url}/gradio_api/call/{name}", json={"data": data})
     if posted.status_code != 200:
         raise RuntimeError(posted.text)
-    described = client.get(f"{url}/gradio_api/call/{name}/{posted.json()['event_id']}").text
-    event, _, rest = described[described.rindex("event: ") :].partition("\n")
+    answer = client.get(f"{url}/gradio_api/call/{name}/{posted.json()['event_id']}").text
+    event, _, rest = answer[answer.rindex("event: ") :].partition("\n")
     if event != "event: complete":
-        raise RuntimeError(described)
-    answer: list[object] = json.loads(rest.strip().removeprefix("data: "))
-    return answer
+        raise RuntimeError(answer)
+    values: list[object] = json.loads(rest.strip().removeprefix("data: "))
+    return values
 
 
 def inspect(client: httpx.Client, url: str, name: str, photo: bytes, *rest: object) -> list[object]:

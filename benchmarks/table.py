@@ -31,6 +31,6 @@ class Line:
 def show(line: Line) -> str:
     """A line of the table."""
     ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
-    kept = {None: "", True: "kept", False: "MISSED"}[line.kept]
+    mark = {None: "", True: "kept", False: "MISSED"}[line.kept]
     first = f"{line.what:40}{line.value:10.1f} {line.unit:10}"
-    return f"{first}{ratio:>7} {line.of:32}{line.floor:>9}  {kept}"
+    return f"{first}{ratio:>7} {line.of:32}{line.floor:>9}  {mark}"

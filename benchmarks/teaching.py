@@ -1,7 +1,7 @@
-"""The memory of normal against its floors: by number of photos, its promises, its odd-photo check
-and its speed. Nothing is chosen here; test labels only count. `DEFECT_BACKBONE` is heeded.
+"""The memory of normal against its floors: by number of photos, its promises, its outlier check
+and its speed. Nothing is chosen here; test labels only count. `DEFECT_BACKBONE` is respected.
 
-Run it: python -m benchmarks.teaching --data DIR [--counts 1 5 10 20 all] [--draws 5] [--odd 50]
+Run it: python -m benchmarks.teaching --data DIR [--counts 1 5 10 20 all] [--draws 5]
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from defect.training.teach import Taught, teach
 from scipy.stats import rankdata
 from torch import nn
 
 from defect.datasets import mvtec
 from defect.datasets.samples import Sample, load_images, load_masks
 from defect.detectors import memory as normal
-from defect.detectors.memory_detector import teaching_extractor
+from defect.detectors.feature_extractors import teaching_extractor
 from defect.detectors.scoring import scores, to_tensor
 from defect.evaluation.scorecard.averages import MASKED
 from defect.networks.autoencoders import build_autoencoder
+from defect.training.memory_fit import FittedMemory, fit_memory
 from defect.training.outliers import find_outliers
 from defect.weights.index import WEIGHTS_FOLDER
 
 BATCH = 16
 STEP = 4
 """Every so many pixels a side count for the pixel AUROC here; the protocol takes all."""
-ODD_AMONG = 20
+OUTLIER_AMONG = 20
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=WEIGHTS_FOLDER)
     parser.add_argument("--categories", nargs="+", default=list(MASKED))
     parser.add_argument("--counts", nargs="+", default=["1", "5", "10", "20", "all"])
-    parser.add_argument("--draws", type=int, default=5, help="of the photos taught (all: one)")
-    parser.add_argument("--odd", type=int, default=50, help="draws of the odd-photo check")
+    parser.add_argument("--draws", type=int, default=5, help="of the photos (all: one)")
+    parser.add_argument("--outliers", type=int, default=50, help="draws of the outlier check")
     parser.add_argument("--step", type=int, default=1, help="take every so many-th test photo")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -70,10 +70,16 @@ def main() -> None:
             line = {key: round(float(np.mean([run[key] for run in runs])), 4) for key in runs[0]}
             found.append({"category": name, "photos": count, **line})
             print(json.dumps(found[-1]), flush=True)
-        if options.odd:
-            found.append({"category": name, "photos": "odd", **_odd(extractor, test, options.odd)})
+        if options.outliers:
+            found.append(
+                {
+                    "category": name,
+                    "photos": "outlier",
+                    **_outlier(extractor, test, options.outliers),
+                }
+            )
             print(json.dumps(found[-1]), flush=True)
-    for count in [*options.counts, *(["odd"] if options.odd else [])]:
+    for count in [*options.counts, *(["outlier"] if options.outliers else [])]:
         rows = [row for row in found if row["photos"] == count]
         means = {
             key: round(float(np.mean([row[key] for row in rows])), 4)
@@ -101,8 +107,8 @@ def _once(extractor: nn.Module, sha256: str, test: Test, count: str, draw: int) 
     chosen: np.ndarray = np.arange(len(test.train))
     if count != "all":
         chosen = np.random.default_rng(draw).permutation(len(test.train))[: int(count)]
-    taught = teach(extractor, test.train[chosen], sha256, seed=draw)
-    maps = _maps(extractor, taught, test.photos)
+    fitted = fit_memory(extractor, test.train[chosen], sha256, seed=draw)
+    maps = _maps(extractor, fitted, test.photos)
     found = scores(maps).numpy()
     kept = maps[:, STEP // 2 :: STEP, STEP // 2 :: STEP].numpy()[test.known]
     masks = test.masks[test.known][:, STEP // 2 :: STEP, STEP // 2 :: STEP]
@@ -111,33 +117,35 @@ def _once(extractor: nn.Module, sha256: str, test: Test, count: str, draw: int) 
         "pixel_auroc": auroc(kept.ravel(), masks.ravel()),
         "false_alarms": float((found[~test.defective] >= 1).mean()),
         "caught": float((found[test.defective] >= 1).mean()),
-        "place_share": taught.memory.place_share,
-        "passes": taught.passes,
+        "place_share": fitted.memory.place_share,
+        "passes": fitted.passes,
     }
 
 
-def _odd(extractor: nn.Module, test: Test, draws: int) -> dict[str, float]:
+def _outlier(extractor: nn.Module, test: Test, draws: int) -> dict[str, float]:
     """One defective photo among twenty: how often it is named, and how often a good one is."""
     caught, wrong = 0, 0
     bad = test.photos[test.defective]
     for draw in range(draws):
         pick = np.random.default_rng(1000 + draw)
-        good = test.train[pick.permutation(len(test.train))[: ODD_AMONG - 1]]
+        good = test.train[pick.permutation(len(test.train))[: OUTLIER_AMONG - 1]]
         images = np.concatenate([good, bad[pick.integers(len(bad))][None]])
-        taught = teach(extractor, images, "", seed=draw)
-        named = {odd.index for odd in find_outliers(images, taught.scores)}
-        caught += ODD_AMONG - 1 in named
-        wrong += len(named - {ODD_AMONG - 1})
-    return {"flagged": caught / draws, "false_flags": wrong / (draws * (ODD_AMONG - 1))}
+        fitted = fit_memory(extractor, images, "", seed=draw)
+        named = {index for index, _ in find_outliers(images, fitted.scores)}
+        caught += OUTLIER_AMONG - 1 in named
+        wrong += len(named - {OUTLIER_AMONG - 1})
+    return {"flagged": caught / draws, "false_flags": wrong / (draws * (OUTLIER_AMONG - 1))}
 
 
 @torch.inference_mode()
-def _maps(extractor: nn.Module, taught: Taught, photos: np.ndarray) -> torch.Tensor:
+def _maps(extractor: nn.Module, fitted: FittedMemory, photos: np.ndarray) -> torch.Tensor:
     parts = []
     for start in range(0, len(photos), BATCH):
         pixels = to_tensor(photos[start : start + BATCH])
-        relit, _ = normal.normalise_brightness(pixels, taught.memory.light)
-        parts.append(normal.anomaly_maps(taught.memory, normal.describe(extractor, relit)))
+        normalised, _ = normal.normalise_brightness(pixels, fitted.memory.light)
+        parts.append(
+            normal.anomaly_maps(fitted.memory, normal.extract_features(extractor, normalised))
+        )
     return torch.cat(parts)
 
 
@@ -155,23 +163,23 @@ def speed(extractor: nn.Module) -> dict[str, float]:
     network = build_autoencoder("cae").eval()
     photos = np.random.default_rng(0).integers(0, 255, (20, 256, 256, 3), np.uint8)
     pixels = to_tensor(photos[:1])
-    taught = teach(extractor, photos, "")
+    fitted = fit_memory(extractor, photos, "")
 
     def inspect() -> None:
-        relit, _ = normal.normalise_brightness(pixels, taught.memory.light)
-        scores(normal.anomaly_maps(taught.memory, normal.describe(extractor, relit)))
+        normalised, _ = normal.normalise_brightness(pixels, fitted.memory.light)
+        scores(normal.anomaly_maps(fitted.memory, normal.extract_features(extractor, normalised)))
 
     def over_twenty() -> None:
         for start in range(0, 20, BATCH):
-            normal.describe(extractor, to_tensor(photos[start : start + BATCH]))
+            normal.extract_features(extractor, to_tensor(photos[start : start + BATCH]))
 
     forward = _seconds(lambda: network(pixels), 20)
     return {
         "inspection_in_cae_forwards": round(_seconds(inspect, 20) / forward, 2),
         "teaching_20_in_extractor_passes": round(
-            _seconds(lambda: teach(extractor, photos, ""), 3) / _seconds(over_twenty, 3), 2
+            _seconds(lambda: fit_memory(extractor, photos, ""), 3) / _seconds(over_twenty, 3), 2
         ),
-        "place_share": taught.memory.place_share,
+        "place_share": fitted.memory.place_share,
     }
 
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from defect.datasets import rendered as synthetic
+from defect.datasets import rendered
 
 CATEGORY = "rendered_cap"
 DRAWN = 80
@@ -41,7 +41,7 @@ def main(model: str = "cae", photos: int = 640) -> None:
 
 
 def _draw(folder: Path, photos: int) -> Path:
-    synthetic.write_dataset(folder / "drawn", [CATEGORY], train=1, good=DRAWN // 2, defective=14)
+    rendered.write_dataset(folder / "drawn", [CATEGORY], train=1, good=DRAWN // 2, defective=14)
     drawn = sorted((folder / "drawn" / CATEGORY / "test").glob("*/*.png"))
     target = folder / "photos"
     target.mkdir()
@@ -51,15 +51,15 @@ def _draw(folder: Path, photos: int) -> Path:
 
 
 def _timed(command: list[str]) -> tuple[float, list[tuple[float, int]]]:
-    """Seconds in all, and (seconds, photos done) at every line that tells of progress."""
+    """Seconds in all, and (seconds, photos done) at every line that reports progress."""
     start = time.monotonic()
     lines: list[tuple[float, int]] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            words = line.split()
-            if words[1:2] == ["of"]:
-                done = int(words[0])
+            first, _, rest = line.partition(" ")
+            if rest.startswith("of "):
+                done = int(first)
             elif ".png: " in line:
                 done = len(lines) + 1
             else:
@@ -70,5 +70,5 @@ def _timed(command: list[str]) -> tuple[float, list[tuple[float, int]]]:
 
 
 if __name__ == "__main__":
-    given = [*sys.argv[1:], *("cae", "640")[len(sys.argv) - 1 :]]
-    main(given[0], int(given[1]))
+    model, photos = [*sys.argv[1:], *("cae", "640")[len(sys.argv) - 1 :]]
+    main(model, int(photos))

@@ -30,10 +30,10 @@ TINY = "rendered_cap"
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One rendered category: 20 training, 4 good and 3×2 defective test photos."""
-    from defect.datasets import rendered as synthetic
+    from defect.datasets import rendered
 
     root = tmp_path_factory.mktemp("data")
-    synthetic.write_dataset(root, [TINY], train=20, good=4, defective=2, seed=7)
+    rendered.write_dataset(root, [TINY], train=20, good=4, defective=2, seed=7)
     return root
 
 

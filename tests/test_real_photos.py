@@ -28,7 +28,7 @@ REAL = [
 @pytest.mark.parametrize(("model", "category"), REAL)
 def test_held_out_good_photos_stay_calm(real_data: Path, model: str, category: str) -> None:
     """At most 5 % of the held-out split over the limit, at most 10 % of the good test photos."""
-    inspect = load(model, category)  # type: ignore[call-overload]
+    inspect = load(model, category)
     images = load_images(mvtec.train_samples(real_data / "mvtec", category))
     held_out = list(split(images, inspect.metadata.training.seed)[1])
     good = [s.path for s in mvtec.test_samples(real_data / "mvtec", category) if not s.defective]
@@ -42,7 +42,7 @@ def test_held_out_good_photos_stay_calm(real_data: Path, model: str, category: s
 
 @pytest.mark.parametrize("model", ["cae", "dae"])
 def test_bottle_is_told_apart(real_data: Path, model: str) -> None:
-    inspect = load(model, "bottle")  # type: ignore[call-overload]
+    inspect = load(model, "bottle")
     samples = mvtec.test_samples(real_data / "mvtec", "bottle")
     results = inspect([sample.path for sample in samples])
     labels, kinds = [s.defective for s in samples], [s.kind for s in samples]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from defect.datasets.samples import DataError, Sample, list_images
+from defect.inspection import Message
 
 CLASSES = (
     "crazing",
@@ -32,8 +33,13 @@ def samples(root: Path) -> list[Sample]:
         paths = list_images(root / name)
         if not paths:
             raise DataError(
-                f'No photos of the class "{name}": expected a folder {name}/ with png, jpg or bmp '
-                f"files in the data folder, and one for each of {', '.join(CLASSES)}."
+                Message(
+                    "neu_no_photos",
+                    'No photos of the class "{name}": expected a folder {name}/ with photos in the '
+                    "data folder, and one for each of {classes}.",
+                    name=name,
+                    classes=", ".join(CLASSES),
+                )
             )
         found += [Sample(path, name) for path in paths]
     return found

@@ -69,7 +69,7 @@ def _judge(
 
 
 def run_stream(
-    model: Callable[[list[Any]], list[Result]], photos: Iterable[PhotoSource]
+    model: Callable[[list[Any]], Iterable[Result]], photos: Iterable[PhotoSource]
 ) -> Generator[Result | Unreadable, None, None]:
     """The one loop behind every batch; `model` takes a list of `Photo`."""
     coming = iter(photos)

@@ -1,1 +1,1 @@
-"""Untrusted bytes → RGB arrays, and anomaly maps → pictures."""
+"""Untrusted bytes → sRGB arrays, and anomaly maps → pictures."""

@@ -1,6 +1,6 @@
-"""Photos of an object store, found by its address through Arrow's file systems.
+"""Photos of an object store, found by its address through fsspec.
 
-Arrow comes with the optional extra Ray and is imported only here and in `parts`, when it is used.
+fsspec comes with the Hub's client; each store takes a package of its own, such as `s3fs` for s3://.
 """
 
 from __future__ import annotations
@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
-from defect.imaging.archives import TAKEN, PhotoFile, find_photos
+from defect.imaging.archives import TAKEN, PhotoFile, is_clutter, label, list_photos
 from defect.imaging.photo import MAX_BYTES, ImageError, Photo, read_photo
+from defect.inspection import Message
+
+_STAMPS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "updated")
+"""What file systems call the mark of an object's version, or the time of its last change."""
 
 
 class AddressError(ValueError):
@@ -28,25 +33,30 @@ class BucketPhoto:
     path: str
     """Its path, as the file system of the address calls it."""
     name: str
+    """Its path below the address."""
     version: str
     """Size and time of its last change, to tell whether it was exchanged."""
 
-    def read(self) -> Photo:
-        """Fetches it and reads it through the one gate for pictures.
+    def read(self, bit_depth: int | None = None) -> Photo:
+        """Fetches it and reads it through `read_photo`.
 
         Raises:
             ImageError: it cannot be used; the text says why.
         """
         try:
-            with _open_root(self.root)[0].open_input_stream(self.path) as stream:
-                # One byte more than is taken: the gate then says that it is too large.
+            with _open_root(self.root)[0].open(self.path, "rb") as stream:
+                # One byte more than is allowed: `read_photo` then says that it is too large.
                 data = stream.read(MAX_BYTES + 1)
-        except OSError as error:
+        except Exception as error:  # each store has errors of its own
             raise ImageError(
-                f'"{self.name}" could not be fetched from the object store. Is it still there, and '
-                f"may you read it?"
+                Message(
+                    "bucket_not_fetched",
+                    '"{name}" could not be fetched from the object store. Is it still there, and '
+                    "may you read it?",
+                    name=self.name,
+                )
             ) from error
-        return read_photo(data, self.name)
+        return read_photo(data, self.name, bit_depth)
 
 
 def find(places: Sequence[Path | str]) -> tuple[list[PhotoFile | BucketPhoto], int]:
@@ -57,51 +67,62 @@ def find(places: Sequence[Path | str]) -> tuple[list[PhotoFile | BucketPhoto], i
 
     Raises:
         AddressError: an address cannot be listed.
-        ArchiveError: as `given.find_photos`.
+        ArchiveError: as `archives.list_photos`.
     """
-    found: list[PhotoFile | BucketPhoto] = []
-    skipped = 0
-    for place in places:
-        if isinstance(place, Path):
-            photos, others = find_photos([place])
-            found += photos
-            skipped += others
-        else:
-            listed = _listed(place)
-            pictures = [s for s in listed if Path(s.name).suffix.lower() in TAKEN]
-            found += pictures
-            skipped += len(listed) - len(pictures)
+    listing = list_photos(place for place in places if isinstance(place, Path))
+    found: list[PhotoFile | BucketPhoto] = [*listing.photos]
+    skipped = len(listing.skipped)
+    for address in places:
+        if isinstance(address, Path):
+            continue
+        listed = _listed(address)
+        pictures = [s for s in listed if PurePosixPath(s.name).suffix.lower() in TAKEN]
+        found += pictures
+        skipped += len(listed) - len(pictures)
     return found, skipped
 
 
 def _listed(address: str) -> list[BucketPhoto]:
-    import pyarrow.fs as pafs
-
     try:
         system, base = _open_root(address)
-        start = system.get_file_info(base)
-        if start.type == pafs.FileType.File:
-            return [BucketPhoto(address, base, start.base_name, _version(start))]
-        infos = system.get_file_info(pafs.FileSelector(base, recursive=True))
-    except (OSError, ValueError) as error:
+        info = system.info(base)
+        if info["type"] == "file":
+            return [BucketPhoto(address, base, label(PurePosixPath(base).name), _version(info))]
+        files = system.find(base, detail=True)
+    except ImportError as error:
         raise AddressError(
-            f'"{address}" cannot be listed. Is the address right, and may you read it?'
+            Message(
+                "address_package",
+                '"{address}" takes a package that is not installed: {package}.',
+                address=address,
+                package=str(error)[:120].rstrip("."),
+            )
         ) from error
-    return [
-        BucketPhoto(address, info.path, info.path.removeprefix(base).lstrip("/"), _version(info))
-        for info in sorted(infos, key=lambda info: str(info.path))
-        if info.type == pafs.FileType.File
+    except Exception as error:  # each store has errors of its own
+        raise AddressError(
+            Message(
+                "address_not_listed",
+                '"{address}" cannot be listed. Is the address right, and may you read it?',
+                address=address,
+            )
+        ) from error
+    photos = [
+        BucketPhoto(address, path, label(path.removeprefix(base)), _version(files[path]))
+        for path in sorted(files)
     ]
+    return [photo for photo in photos if not is_clutter(photo.name)]
 
 
-def _version(info: Any) -> str:
-    return f"{info.size} {info.mtime_ns}"
+def _version(info: dict[str, Any]) -> str:
+    stamp = next((info[key] for key in _STAMPS if info.get(key) is not None), "")
+    return f"{info.get('size')} {stamp}"
 
 
 @lru_cache(maxsize=8)
 def _open_root(address: str) -> tuple[Any, str]:
     """The file system behind an address, with credentials from where its store looks for them."""
-    import pyarrow.fs as pafs
+    from fsspec.core import url_to_fs
 
-    system, base = pafs.FileSystem.from_uri(address)
+    # Only a local address is a URI with escapes; names in stores may hold any character.
+    system, base = url_to_fs(unquote(address) if address.startswith("file:") else address)
     return system, base

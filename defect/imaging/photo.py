@@ -1,56 +1,48 @@
 """The one way in for every untrusted picture: file, bytes, PIL image or array → RGB uint8.
 
-What a file claims (format, side, pixels, shape) is checked from its header before anything is
-decoded, and large pictures are reduced while they are decoded, so no input costs much memory.
+What a file claims is checked from its header before anything is decoded (`formats`), and large
+pictures are reduced while they are decoded, so no input costs much time or memory.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
+
+from defect.imaging.bit_depth import check_bit_depth, guess_bit_depth
+from defect.imaging.decoding import KEPT_SIDE, Decoded, decode, decode_image, reduce_array
+from defect.imaging.errors import MAX_PIXELS, MAX_SIDE, ImageError, check_shape
+from defect.imaging.formats import SUFFIXES, read_header
+from defect.imaging.rendering import render
+from defect.inspection import Message
+
+__all__ = [
+    "KEPT_SIDE",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "NETWORK_SIDE",
+    "SHOWN_SIDE",
+    "SUFFIXES",
+    "ImageError",
+    "Photo",
+    "Source",
+    "guess_bit_depth",
+    "network_input",
+    "read_photo",
+    "thumbnail",
+    "upright_size",
+]
 
 MAX_BYTES = 40 * 1024**2
-MAX_SIDE = 12_000
-MAX_PIXELS = 40_000_000
-_COSTLY = {"WEBP": 16_000_000, "TIFF": 25_000_000, "CMYK": 25_000_000}
-"""Formats and modes that cannot be decoded without several copies: fewer pixels are taken."""
-MIN_SIDE = 16
-MAX_ASPECT = 10
-KEPT_SIDE = 2048
-"""Longer pictures are reduced to about this side: eight times what a network sees."""
 SHOWN_SIDE = 1024
 NETWORK_SIDE = 256
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-_READABLE = "PNG, JPEG, BMP, WebP, TIFF or GIF"
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    SyntaxError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
-"""What Pillow's decoders raise on damaged files."""
-
-
-class ImageError(ValueError):
-    """A picture that cannot be used; the text says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +50,18 @@ class Photo:
     """A picture that was read and checked."""
 
     pixels: np.ndarray
-    """H×W×3 uint8, upright, RGB."""
+    """H×W×3 uint8, upright, sRGB."""
     name: str
     """File name without its folder, or `image`."""
     notes: tuple[str, ...] = ()
-    """What was changed on the way in, as sentences for people."""
+    """What was changed on the way in, as sentences for people (`Message`)."""
+    damaged: bool = False
+    """Parts of the file are missing or corrupt, but it could be read: do not teach from it."""
+    bit_depth: int = 8
+    """Of the values it was scaled from."""
+    maximum: int | None = None
+    """The highest value of a 16-bit file that does not say how deep its values are, as evidence
+    for `guess_bit_depth`; None for all others."""
 
     @property
     def shown(self) -> np.ndarray:
@@ -73,31 +72,77 @@ class Photo:
 Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
 
 
-def read_photo(source: Source, name: str | None = None) -> Photo:
+def read_photo(
+    source: Source,
+    name: str | None = None,
+    bit_depth: int | None = None,
+    page: int | None = None,
+) -> Photo:
     """Reads one picture; a `Photo` is returned as it is.
 
     Args:
         source: a path, a file's bytes, a PIL image, or an array: H×W, H×W×1, H×W×3 or H×W×4, of
             uint8, uint16, bool, or float in 0..1.
         name: how to call it in messages; the file's own name by default.
+        bit_depth: of the camera (8 to 16), where its values lie unscaled in a 16-bit file.
+        page: of a TIFF, from 0. By default the first, with a note if there are others.
 
     Raises:
         ImageError: it is not a picture, is damaged, or exceeds a limit of this module.
+        ValueError: the bit depth is not one.
     """
     if isinstance(source, Photo):
         return source
+    check_bit_depth(bit_depth)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return _from_file(path, name or path.name)
+        name = name or printable(path.name)
+        return _from_bytes(_file_bytes(path, name), name, bit_depth, page)
     name = name or "image"
     if isinstance(source, (bytes, bytearray)):
-        return _from_stream(io.BytesIO(source), len(source), name)
+        return _from_bytes(bytes(source), name, bit_depth, page)
     if isinstance(source, Image.Image):
-        return _from_pil(source, name)
+        return _from_pil(source, name, bit_depth)
     if isinstance(source, np.ndarray):
-        return _from_array(source, name)
+        return _from_array(source, name, bit_depth)
     kind = "nothing" if source is None else f"a {type(source).__name__}"
-    raise ImageError(f"Expected a photo, got {kind}. Give a path, bytes, PIL image or array.")
+    raise ImageError(
+        Message(
+            "photo_no_source",
+            "Expected a photo, got {kind}. Give a path, bytes, PIL image or array.",
+            kind=kind,
+        )
+    )
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of a photo as it is shown, mostly from its header alone.
+
+    Raises:
+        ImageError: as `read_photo`.
+    """
+    name = printable(path.name)
+    header = read_header(_file_bytes(path, name), name)
+    if header.isolated:
+        height, width = read_photo(path).pixels.shape[:2]
+        return width, height
+    check_shape(header.width, header.height, name)
+    size = (header.width, header.height)
+    return size[::-1] if header.orientation >= 5 else size
+
+
+def printable(name: str) -> str:
+    """A file's name as it can be shown and stored: bytes that are no UTF-8 are read as GBK, the
+    usual encoding of Chinese file names, and escaped where they are not that either."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raw = os.fsencode(name)
+        try:
+            name = raw.decode("gbk")
+        except UnicodeDecodeError:
+            name = raw.decode("utf-8", "backslashreplace")
+    return "".join(letter for letter in name if letter.isprintable()) or "nameless"
 
 
 def network_input(pixels: np.ndarray) -> np.ndarray:
@@ -120,211 +165,141 @@ def thumbnail(pixels: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def _from_file(path: Path, name: str) -> Photo:
+def _file_bytes(path: Path, name: str) -> bytes:
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise ImageError(f'"{name}" is not a file. Give the path of a photo.')
+        if not path.is_file() and path.exists():
+            raise ImageError(
+                Message(
+                    "photo_not_a_file",
+                    '"{name}" is not a file. Give the path of a photo.',
+                    name=name,
+                )
+            )
         with path.open("rb") as stream:
-            return _from_stream(stream, size, name)
+            _check_size(os.fstat(stream.fileno()).st_size, name)
+            return stream.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError(f'There is no file "{name}". Check the path.') from error
+        raise ImageError(
+            Message("photo_missing", 'There is no file "{name}". Check the path.', name=name)
+        ) from error
     except PermissionError as error:
-        raise ImageError(f'"{name}" may not be read. Check its permissions.') from error
+        raise ImageError(
+            Message(
+                "photo_not_permitted",
+                '"{name}" may not be read. Check its permissions.',
+                name=name,
+            )
+        ) from error
     except ImageError:
         raise
     except ValueError as error:
-        raise ImageError("That is not a path a file can have. Check it.") from error
+        raise ImageError(
+            Message("photo_bad_path", "That is not a path a file can have. Check it.")
+        ) from error
     except OSError as error:
-        raise ImageError(f'"{name[:80]}" cannot be read. Check the path and the disk.') from error
+        raise ImageError(
+            Message(
+                "photo_disk",
+                '"{name}" cannot be read. Check the path and the disk.',
+                name=name[:80],
+            )
+        ) from error
 
 
-def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
+def _check_size(size: int, name: str) -> None:
     if size == 0:
-        raise ImageError(f'"{name}" is empty (0 bytes). Save or send the photo again.')
+        raise ImageError(
+            Message(
+                "photo_empty",
+                '"{name}" is empty (0 bytes). Save or send the photo again.',
+                name=name,
+            )
+        )
     if size > MAX_BYTES:
         raise ImageError(
-            f'"{name}" is {size / 1024**2:.0f} MB; at most {MAX_BYTES // 1024**2} MB are read. '
-            f"Save it smaller, for example as JPEG."
+            Message(
+                "photo_too_many_bytes",
+                '"{name}" is {size} MB; at most {most} MB are read. Save it smaller, for example '
+                "as JPEG.",
+                name=name,
+                size=f"{size / 1024**2:.0f}",
+                most=MAX_BYTES // 1024**2,
+            )
         )
-    try:
-        image = Image.open(stream, formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_large(name)) from error
-    except UnidentifiedImageError as error:
-        stream.seek(0)
-        start = stream.read(512).lstrip().lower()
-        if b"<svg" in start:
-            raise ImageError(
-                f'"{name}" is an SVG drawing, not a photo. Export it as PNG first.'
-            ) from error
-        raise ImageError(
-            f'"{name}" is not a picture this program reads. Use {_READABLE}.'
-        ) from error
-    except _DAMAGED as error:
-        raise ImageError(_damaged(name)) from error
-    with image:
-        return _from_pil(image, name)
 
 
-def _from_pil(image: Image.Image, name: str) -> Photo:
-    _check_shape(image.width, image.height, name)
-    limit = _COSTLY.get(image.format or "", _COSTLY.get(image.mode, MAX_PIXELS))
-    if image.width * image.height > limit:
-        raise ImageError(_too_large(name, f"{image.width}×{image.height} pixels", limit))
-    notes = []
-    try:
-        if image.format in {"JPEG", "MPO"}:
-            factor = max(1, max(image.size) // KEPT_SIDE)
-            image.draft(None, (image.width // factor, image.height // factor))
-        elif getattr(image, "is_animated", False):
-            image.seek(0)
-            notes.append("Animation: only its first frame was used.")
-        if image.format == "TIFF":
-            _check_tile(image, name)
-        # Asked before loading: Pillow turns a TIFF while it loads, and forgets that it did.
-        turned = image.getexif().get(0x0112, 1) in range(2, 9)
-        if turned:
-            notes.append("Turned upright as its EXIF data says.")
-        image.load()
-        reduced = _reduced(image)
-        upright = ImageOps.exif_transpose(reduced) if turned else reduced
-        rgb = _to_rgb(upright, _depth(image), name, notes)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(name)) from error
-    except _DAMAGED as error:
-        raise ImageError(_damaged(name)) from error
-    return Photo(np.array(rgb), name, tuple(notes))
+def _from_bytes(data: bytes, name: str, bit_depth: int | None, page: int | None) -> Photo:
+    _check_size(len(data), name)
+    header = read_header(data, name, page or 0)
+    del data
+    decoded = decode(header, name)
+    notes: list[str] = []
+    if header.animated:
+        notes.append(Message("photo_animation", "Animation: only its first frame was used."))
+    if header.pages > 1 and page is None:
+        notes.append(
+            Message(
+                "photo_first_page", "{count} pages: only the first was used.", count=header.pages
+            )
+        )
+    return _finish(decoded, name, notes, bit_depth)
 
 
-def _from_array(array: np.ndarray, name: str) -> Photo:
+def _from_pil(image: Image.Image, name: str, bit_depth: int | None) -> Photo:
+    notes: list[str] = []
+    if getattr(image, "is_animated", False):
+        notes.append(Message("photo_animation", "Animation: only its first frame was used."))
+    return _finish(decode_image(image, name), name, notes, bit_depth)
+
+
+def _from_array(array: np.ndarray, name: str, bit_depth: int | None) -> Photo:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(
-            f'"{name}" is an array of shape {array.shape}; expected H×W, H×W×3 or H×W×4.'
+            Message(
+                "array_shape",
+                '"{name}" is an array of shape {shape}; expected H×W, H×W×3 or H×W×4.',
+                name=name,
+                shape=str(array.shape),
+            )
         )
-    _check_shape(array.shape[1], array.shape[0], name)
+    check_shape(array.shape[1], array.shape[0], name)
     if np.issubdtype(array.dtype, np.floating):
         low, high = float(array.min()), float(array.max())
         if not (low >= 0 and high <= 1):
             raise ImageError(
-                f'"{name}" is a float array with values from {low:g} to {high:g}; expected 0..1. '
-                f"Divide it by its white value, or give uint8."
+                Message(
+                    "array_range",
+                    '"{name}" is a float array with values from {low} to {high}; expected 0..1. '
+                    "Divide it by its white value, or give uint8.",
+                    name=name,
+                    low=f"{low:g}",
+                    high=f"{high:g}",
+                )
             )
         array = (array * 255 + 0.5).astype(np.uint8)
-    elif array.dtype == np.uint16:
-        array = _eight_bits(array, 16)
     elif array.dtype == bool:
         array = array.astype(np.uint8) * 255
-    elif array.dtype != np.uint8:
+    elif array.dtype not in (np.uint8, np.uint16):
         raise ImageError(
-            f'"{name}" is an array of {array.dtype}; expected uint8, uint16, bool or float in 0..1.'
+            Message(
+                "array_type",
+                '"{name}" is an array of {type}; expected uint8, uint16, bool or float in 0..1.',
+                name=name,
+                type=str(array.dtype),
+            )
         )
-    return _from_pil(Image.fromarray(np.ascontiguousarray(array)), name)
+    return _finish(reduce_array(array), name, [], bit_depth)
 
 
-def _check_shape(width: int, height: int, name: str) -> None:
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(
-            f'"{name}" is {width}×{height} pixels; each side needs at least {MIN_SIDE}. '
-            f"Use a larger photo."
+def _finish(decoded: Decoded, name: str, notes: list[str], bit_depth: int | None) -> Photo:
+    pixels = render(decoded, name, notes, bit_depth)
+    if decoded.damaged:
+        notes.append(
+            Message(
+                "damaged_but_readable",
+                "Parts of this file are missing or corrupt: what could be read was used.",
+            )
         )
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise ImageError(_too_large(name, f"{width}×{height} pixels"))
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ImageError(
-            f'"{name}" is {width}×{height} pixels, more than {MAX_ASPECT} times as long as wide. '
-            f"Crop it to the part."
-        )
-
-
-def _check_tile(image: Image.Image, name: str) -> None:
-    """A small TIFF may claim huge tiles, which are decoded whole."""
-    tags = getattr(image, "tag_v2", {})
-    width, height = int(tags.get(322, 0)), int(tags.get(323, 0))
-    if width * height > MAX_PIXELS:
-        raise ImageError(_too_large(name, f"tiles of {width}×{height} pixels"))
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    """Averages whole blocks of pixels until the longer side is near `KEPT_SIDE`."""
-    factor = max(image.size) // KEPT_SIDE
-    if factor < 2:
-        return image
-    exif = image.info.get("exif")
-    if image.mode.startswith("I;16"):
-        # Pillow cannot average this mode; every n-th pixel is close enough at this size.
-        small = Image.fromarray(np.ascontiguousarray(np.asarray(image)[::factor, ::factor]))
-    else:
-        small = _averaged(image, factor)
-    if exif is not None:
-        small.info["exif"] = exif
-    return small
-
-
-def _averaged(image: Image.Image, factor: int) -> Image.Image:
-    """`image.reduce` strip by strip, as it and the conversions copy what they are given."""
-    rows = 64
-    strips = []
-    for top in range(0, image.height, rows * factor):
-        bottom = min(top + rows * factor, image.height)
-        strip = image.crop((0, top, image.width, bottom))
-        # Pillow cannot average palettes and single bits.
-        if strip.mode in {"1", "P", "PA"}:
-            strip = strip.convert("RGBA" if _has_alpha(strip) else "RGB")
-        strips.append(strip.reduce(factor))
-    small = Image.new(strips[0].mode, (strips[0].width, -(-image.height // factor)))
-    small.info = strips[0].info
-    for i, strip in enumerate(strips):
-        small.paste(strip, (0, i * rows))
-    return small
-
-
-def _to_rgb(image: Image.Image, depth: int, name: str, notes: list[str]) -> Image.Image:
-    if image.mode == "F":
-        raise ImageError(
-            f'"{name}" holds 32-bit floating-point values. Save it with 8 or 16 bits a channel.'
-        )
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if values.min() < 0 or int(values.max()) >= 1 << depth:
-            raise ImageError(f'"{name}" has values beyond {depth} bits. Save it with 8 or 16 bits.')
-        notes.append(f"{depth}-bit picture scaled to 8 bits.")
-        image = Image.fromarray(_eight_bits(values, depth))
-    elif _has_alpha(image):
-        notes.append("Transparent parts were laid on white.")
-        rgba = image.convert("RGBA")
-        image = Image.new("RGB", rgba.size, "white")
-        image.paste(rgba, mask=rgba.getchannel("A"))
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info
-
-
-def _depth(image: Image.Image) -> int:
-    """Bits of a deep grey picture: what the file declares, 16 unless it says otherwise."""
-    bits = getattr(image, "tag_v2", {}).get(258, (16,))
-    return min(int(bits[0] if isinstance(bits, tuple) else bits), 16)
-
-
-def _eight_bits(values: np.ndarray, depth: int) -> np.ndarray:
-    """Scales so that the depth's white becomes 255."""
-    white = (1 << depth) - 1
-    table = np.round(np.arange(white + 1) * (255 / white)).astype(np.uint8)
-    return table[values]
-
-
-def _too_large(name: str, size: str = "too many pixels", limit: int = MAX_PIXELS) -> str:
-    return (
-        f'"{name}" has {size}; at most {limit // 1_000_000} megapixels and {MAX_SIDE} pixels '
-        f"a side are read. Make it smaller or crop it."
-    )
-
-
-def _damaged(name: str) -> str:
-    return f'"{name}" is cut off or damaged. Save or send the photo again.'
+    return Photo(pixels, name, tuple(notes), decoded.damaged, decoded.depth, decoded.maximum)

@@ -9,17 +9,19 @@ import secrets
 from pathlib import Path
 
 import numpy as np
-from gradio.context import LocalContext
-from gradio.utils import get_upload_folder
 
+from defect.detectors.detector import Detector
 from defect.reports.writer import to_jpeg
+from defect.ui import gradio_internals
 
 SHOWN_QUALITY = 88
 
 
 def download_path(name: str) -> Path:
     """Where to write a file that will be downloaded under this name; its folder is new."""
-    return _noted(Path(get_upload_folder()) / secrets.token_urlsafe(16) / name)
+    path = gradio_internals.upload_folder() / secrets.token_urlsafe(16) / name
+    gradio_internals.delete_later(path)
+    return path
 
 
 def write_download(name: str, content: str | bytes) -> str:
@@ -32,10 +34,11 @@ def write_download(name: str, content: str | bytes) -> str:
 
 def write_picture(name: str, data: bytes) -> str:
     """Writes an encoded picture, such as `overlay.jpg`; returns the file's path."""
-    folder = Path(get_upload_folder()) / "pictures"
+    folder = gradio_internals.upload_folder() / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     stem, _, suffix = name.rpartition(".")
-    path = _noted(folder / f"{stem}-{secrets.token_urlsafe(16)}.{suffix}")
+    path = folder / f"{stem}-{secrets.token_urlsafe(16)}.{suffix}"
+    gradio_internals.delete_later(path)
     path.write_bytes(data)
     return str(path)
 
@@ -45,10 +48,9 @@ def write_jpeg(name: str, pixels: np.ndarray) -> str:
     return write_picture(f"{name}.jpg", to_jpeg(pixels, SHOWN_QUALITY))
 
 
-def _noted(path: Path) -> Path:
-    """Has the running app remove the file in time, even where its visitor left before the answer;
-    Gradio by itself knows only what was answered."""
-    blocks = LocalContext.blocks.get(None)
-    if blocks is not None:
-        blocks.upload_file_set.add(str(path))
-    return path
+def write_detector(detector: Detector) -> str:
+    """Writes the detector's file for download; returns the path."""
+    path = download_path(f"{detector.category}.safetensors")
+    path.parent.mkdir(parents=True)
+    detector.save(path)
+    return str(path)

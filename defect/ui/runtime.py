@@ -8,22 +8,22 @@ import platform
 
 import torch
 
-LOOKS_AT_ONCE = 2
-"""Photos whose networks run at the same time; more only wait for each other."""
+PHOTOS_AT_ONCE = 2
+"""Photos whose networks run at the same time; more would only wait for each other."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 """As glibc's malloc.h numbers them."""
 _OWN_PAGES = 4_000_000
-"""Bytes from which a block has pages of its own, given back when it is freed; from 1 MB on, memory
-grew no less."""
+"""Bytes from which a block has pages of its own, returned when it is freed; a bound of 1 MB saved
+no more memory."""
 
 
 def configure_threads() -> int:
     """Sets, once at the start, how many threads one network pass may use; returns it.
 
-    As many as leave every look its own cores: on two cores one each. Two passes with two threads
+    As many as leave every photo its own cores: on two cores one each. Two passes with two threads
     each would wait for one another at every layer.
     """
-    threads = max(1, (os.cpu_count() or 1) // LOOKS_AT_ONCE)
+    threads = max(1, (os.cpu_count() or 1) // PHOTOS_AT_ONCE)
     torch.set_num_threads(threads)
     return threads
 

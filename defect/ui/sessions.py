@@ -1,57 +1,160 @@
-"""What the server keeps between a visitor's requests: bounded for all visitors together.
+"""What the server keeps between a visitor's requests: taught detectors and batches.
 
-A `gr.State` then only holds a short key, so that no number of visitors or API calls fills memory.
+Each is found only by an unguessable key, which is all that a `gr.State` holds, so that no number of
+visitors or API calls fills memory. A value goes an hour after its last use, when newer ones need
+its place, or with the visitor who left.
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from typing import Generic, TypeVar
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cachetools import TTLCache
+
+from defect.detectors import catalogue
+from defect.detectors.cache import held_bytes
+from defect.detectors.detector import Detector
+from defect.inspection import Message, WeightsSource
+from defect.weights.errors import NotAvailable
+from defect.weights.files import Metadata
+
+if TYPE_CHECKING:
+    from defect.ui.batches import Batch
+
+SECONDS = 3600.0
+_KEY_BYTES = 16
+_KEY_LENGTH = len(secrets.token_urlsafe(_KEY_BYTES))
 
 Value = TypeVar("Value")
 
 
-class BoundedStore(Generic[Value]):
-    """The last `most` values by unguessable key; the longest unused is forgotten first.
-
-    Given a weight a value (such as its bytes) and a greatest `budget` for all together, values go
-    as soon as they pass it; the latest stays.
-    """
+class SessionStore(Generic[Value]):
+    """Values by unguessable key, bounded for all visitors together; the least recently used go
+    first, the latest always stays."""
 
     def __init__(
         self,
         most: int,
-        budget: float = math.inf,
-        weight: Callable[[Value], float] = lambda value: 0,
+        max_bytes: float,
+        size: Callable[[Sequence[Value]], float] = held_bytes,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._most = most
-        self._budget = budget
-        self._weight = weight
-        self._values: OrderedDict[str, tuple[Value, float]] = OrderedDict()
+        """
+        Args:
+            most: values kept.
+            max_bytes: of all of them together.
+            size: values → bytes of all of them together.
+        """
+        self._most, self._max_bytes, self._size = most, max_bytes, size
+        # Only which keys are still there, in the order of their use: asking the cache for values,
+        # to weigh them together, would count as use.
+        self._keys: TTLCache[str, None] = TTLCache(float("inf"), SECONDS, clock)
+        self._entries: dict[str, tuple[Value, str | None]] = {}
         self._lock = threading.Lock()
 
-    def put(self, value: Value, key: str | None = None) -> str:
-        """Keeps the value, in place of the key's old one if a key is given; returns its key."""
-        key = key or secrets.token_urlsafe(16)
+    def put(self, value: Value, session: str | None = None, key: str | None = None) -> str:
+        """Keeps the value; returns its key.
+
+        Args:
+            session: of the visitor it goes with.
+            key: of an older value whose place it takes.
+        """
+        key = key or secrets.token_urlsafe(_KEY_BYTES)
         with self._lock:
-            self._values[key] = value, self._weight(value)
-            self._values.move_to_end(key)
-            while len(self._values) > 1 and self._is_full():
-                self._values.popitem(last=False)
+            self._keys[key] = None
+            self._entries[key] = value, session
+            self._drop_expired()
+            while len(self._entries) > 1 and self._is_full():
+                oldest, _ = self._keys.popitem()
+                del self._entries[oldest]
         return key
 
     def get(self, key: str | None) -> Value | None:
-        """The value, or `None` where it was forgotten."""
+        """The value, or `None` where there is none of that key any more."""
         with self._lock:
-            if key is None or key not in self._values:
+            self._drop_expired()
+            if key not in self._entries:
                 return None
-            self._values.move_to_end(key)
-            return self._values[key][0]
+            self._keys[key] = None  # its hour begins anew
+            return self._entries[key][0]
+
+    def forget(self, key: str | None) -> None:
+        """Drops one value, if there is one of that key."""
+        with self._lock:
+            self._keys.pop(key or "", None)
+            self._entries.pop(key or "", None)
+
+    def forget_session(self, session: str | None) -> None:
+        """Drops everything a session keeps."""
+        if session is None:
+            return
+        with self._lock:
+            owned = [key for key, (_, owner) in self._entries.items() if owner == session]
+            for key in owned:
+                self._keys.pop(key, None)
+                del self._entries[key]
+
+    def _drop_expired(self) -> None:
+        for key in [key for key in self._entries if key not in self._keys]:
+            del self._entries[key]
 
     def _is_full(self) -> bool:
-        weight = sum(weight for _, weight in self._values.values())
-        return len(self._values) > self._most or weight > self._budget
+        values = [value for value, _ in self._entries.values()]
+        return len(values) > self._most or self._size(values) > self._max_bytes
+
+
+DETECTORS: SessionStore[Detector] = SessionStore(24, 150e6)
+"""Taught or loaded detectors; one taught here takes 5 MB, a file from elsewhere may take more."""
+BATCHES: SessionStore[Batch] = SessionStore(
+    8, 170e6, lambda batches: sum(batch.size for batch in batches)
+)
+"""A batch of 200 photos takes 55 MB."""
+
+
+def find_detector(model: str | None, category: str = "") -> Detector:
+    """The detector to use; every tab and endpoint asks here.
+
+    Args:
+        model: a bundled model's name, or the key of a taught or loaded detector.
+        category: the product, such as `bottle`; a key needs none.
+
+    Raises:
+        NotAvailable: there is no such detector (any more).
+        WeightsError: the weights file must not be used.
+    """
+    if (detector := DETECTORS.get(model)) is not None:
+        return detector
+    _refuse_old_key(model)
+    return catalogue.detector(model or "", category)
+
+
+def find_header(model: str | None, category: str = "") -> tuple[Metadata, WeightsSource]:
+    """What the detector's weights file says of itself, without loading it.
+
+    Raises:
+        WeightsError: as `find_detector`, or the header is damaged.
+    """
+    if (detector := DETECTORS.get(model)) is not None:
+        return detector.metadata, detector.source
+    _refuse_old_key(model)
+    return catalogue.header(model or "", category)
+
+
+def _refuse_old_key(model: str | None) -> None:
+    if model is None:
+        raise NotAvailable(
+            Message("nothing_taught", "There is no detector yet. Teach or load one first.")
+        )
+    if len(model) == _KEY_LENGTH:
+        raise NotAvailable(
+            Message(
+                "detector_expired",
+                "This detector is no longer kept (detectors are deleted an hour after their last "
+                "use). Teach it again, or load the file you downloaded.",
+            )
+        )

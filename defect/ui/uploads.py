@@ -1,4 +1,4 @@
-"""An image input that hands the uploaded file over unopened."""
+"""Files from a visitor or a program: only what was uploaded is read."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
+from defect.imaging.photo import ImageError
+from defect.inspection import Message
+from defect.ui import gradio_internals
 from defect.ui.i18n import translate_message
-
-EXPIRED = "That upload is no longer here. Add the photo again."
 
 
 def photo_input(**options: Any) -> gr.Image:
     """`gr.Image` whose value is the path of the file as uploaded.
 
     Gradio opens (and converts) an upload before the app sees it: damaged files become a bare
-    error and 16-bit photos turn white. `images.read_photo` does better, so nothing is opened here.
+    error and 16-bit photos turn white. `read_photo` does better, so nothing is opened here.
     Never answer it with `gr.skip()` or an update: Gradio would put an image input of its own in
     its place.
     """
@@ -36,19 +36,38 @@ def uploaded(path: str) -> str:
         gr.Error: it lies elsewhere on the server, or was removed.
     """
     file = Path(path).resolve()
-    if not file.is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error(
-            translate_message("Upload the photo first: paths on the server are not read.")
+    if not file.is_relative_to(gradio_internals.upload_folder().resolve()):
+        raise _error(
+            Message("not_uploaded", "Upload the photo first: paths on the server are not read.")
         )
     if not file.is_file():
-        raise gr.Error(translate_message(EXPIRED))
+        raise _error(
+            Message("upload_expired", "This upload is no longer here. Add the photo again.")
+        )
     os.utime(file)
     return str(file)
+
+
+def required(photo: str | None) -> str:
+    """The photo's path.
+
+    Raises:
+        ImageError: there is none.
+    """
+    if photo is None:
+        raise ImageError(Message("photo_not_sent", "There is no photo. Send one as `photo`."))
+    return photo
 
 
 def _path(payload: Any) -> str | None:
     if payload is None:
         return None
     if payload.path is None:
-        raise gr.Error(translate_message("Send the photo as a file, not as text or an address."))
+        raise _error(
+            Message("upload_not_a_file", "Send the photo as a file, not as text or an address.")
+        )
     return uploaded(payload.path)
+
+
+def _error(message: Message) -> gr.Error:
+    return gr.Error(translate_message(message))

@@ -1,8 +1,8 @@
 """ZeroGPU Spaces: a function marked to run on their GPU, and nothing anywhere else.
 
 One photo takes a network 10 to 30 ms on a Space's processor, far less than the wait for a slice of
-a GPU, so no inspection is marked. What looks at many hundred photos at once may gain: mark it with
-`gpu`, and let it move its tensors itself.
+a GPU, so no inspection is marked. Work on many hundred photos at once may gain: mark it with `gpu`,
+and let it move its tensors itself.
 """
 
 from __future__ import annotations

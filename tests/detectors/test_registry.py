@@ -101,7 +101,7 @@ def test_a_file_that_was_exchanged_is_not_saved(tmp_path: Path) -> None:
 def test_other_weights_files_are_no_detectors(tmp_path: Path) -> None:
     for file in ("cnn/neu.safetensors", "extractor/shared.safetensors"):
         shutil.copy(WEIGHTS_FOLDER / file, tmp_path / "one.safetensors")
-        with pytest.raises(WeightsError, match='"one.safetensors" is not a detector.*other model'):
+        with pytest.raises(WeightsError, match=r'"one\.safetensors" is not a detector.*of another'):
             load(tmp_path / "one.safetensors")
 
 
@@ -110,10 +110,10 @@ def test_an_autoencoder_s_file_that_does_not_fit_is_refused(tmp_path: Path) -> N
     path = tmp_path / "one.safetensors"
     narrow = {name: tensor[:1] for name, tensor in content.network.items() if tensor.ndim}
     path.write_bytes(files.to_bytes(narrow, content.calibration, content.metadata))
-    with pytest.raises(WeightsError, match='"one.safetensors" is not a detector.*does not fit'):
+    with pytest.raises(WeightsError, match=r'"one\.safetensors" is not a detector.*does not fit'):
         load(path)
     path.write_bytes(files.to_bytes(content.network, {}, content.metadata))
-    with pytest.raises(WeightsError, match='"one.safetensors" is not a detector.*calibration'):
+    with pytest.raises(WeightsError, match=r'"one\.safetensors" is not a detector.*calibration'):
         load(path)
     model = make_metadata(model="../../etc")
     path.write_bytes(files.to_bytes(content.network, {}, model))

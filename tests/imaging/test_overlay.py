@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from matplotlib import colormaps
 
-from defect.imaging.overlay import SCALE_END, SCALE_START, draw_cam, draw_error, heat
+from defect.imaging.colours import overlay_scale
+from defect.imaging.overlay import SCALE_END, SCALE_START, draw_cam, heat
 from defect.imaging.overlay import draw_overlay as overlay
 
 SIZES = [(256, 256), (180, 320), (321, 123)]
@@ -156,24 +158,9 @@ def test_what_is_given_stays_as_it_is() -> None:
     cam = np.clip(disc, 0, 1)
     for array in (photo, disc, cam):
         array.setflags(write=False)
-    for picture in (overlay(photo, disc), draw_cam(photo, cam), draw_error(disc)):
+    for picture in (overlay(photo, disc), draw_cam(photo, cam)):
         assert picture.flags.writeable or not np.shares_memory(picture, photo)
     assert np.array_equal(photo, _photo()) and np.array_equal(disc, _disc(2.0))
-
-
-def test_error_runs_from_black_to_bright() -> None:
-    picture = draw_error(np.array([[0.0, 0.04, 0.25, 1.0, 9.0]], np.float32))
-    assert picture.shape == (1, 5, 3) and picture.dtype == np.uint8
-    assert picture[0, 0].max() <= 5
-    brightness = picture[0].sum(-1, dtype=int)
-    assert (np.diff(brightness[:4]) > 0).all()
-    assert np.array_equal(picture[0, 3], picture[0, 4])
-    assert tuple(picture[0, 2]) == colormaps["inferno"](0.5, bytes=True)[:3]  # the root of E
-
-
-def test_error_is_not_stretched_to_its_own_range() -> None:
-    pale = draw_error(np.array([[0.0, 0.01]], np.float32))
-    assert np.array_equal(pale[0, 1], draw_error(np.array([[0.01, 1.0]], np.float32))[0, 0])
 
 
 @pytest.mark.parametrize("size", [(200, 200), (120, 300)])
@@ -196,3 +183,29 @@ def test_a_defect_shows_on_a_photo_smaller_than_the_map(side: int, peak: float) 
     photo = np.full((side, side, 3), 90, np.uint8)
     calm = overlay(photo, anomaly_map, threshold=2.0)
     assert (overlay(photo, anomaly_map, threshold=1.0) != calm).any()
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (28, 28), (64, 200), (512, 384)])
+@pytest.mark.parametrize("size", [(16, 16), (60, 90), (1024, 700), (200, 5000)])
+def test_maps_of_any_shape(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    """The same defect, in maps of any resolution on photos of any size."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    inside = (np.abs(rows / shape[0] - 0.25) < 0.13) & (np.abs(columns / shape[1] - 0.75) < 0.13)
+    photo = _photo(*size)
+    picture = overlay(photo, np.where(inside, 1.6, 0.2).astype(np.float32))
+    changed = (picture != photo).any(-1)
+    height, width = size
+    assert changed[height // 4, 3 * width // 4]
+    assert not changed[height // 2 + 4 :].any() and not changed[:, : width // 2 - 4].any()
+    assert _where(picture, WHITE).any()
+
+
+def test_the_scale_is_exported_as_json() -> None:
+    scale = json.loads(json.dumps(overlay_scale()))
+    assert (scale["start"], scale["end"]) == (SCALE_START, SCALE_END)
+    values = np.linspace(0, 3, 400)
+    rows = ((values - SCALE_START) / (SCALE_END - SCALE_START) * 255).clip(0, 255).astype(int)
+    assert np.array_equal(np.array(scale["table"], np.uint8)[rows], heat(values[None])[0])
+    for stop in scale["stops"]:
+        drawn = heat(np.array([[stop["at"] + 1e-9]]))[0, 0].astype(int)
+        assert np.abs(drawn - [*stop["colour"], 255 * stop["opacity"]]).max() <= 3

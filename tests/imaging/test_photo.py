@@ -1,4 +1,4 @@
-"""What `defect.images` reads: every accepted kind of source, and the notes on what it changed."""
+"""What `imaging.photo` reads: every accepted kind of source, and the notes on what it changed."""
 
 from __future__ import annotations
 
@@ -161,12 +161,15 @@ def test_single_bits(size):
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_only_the_first_frame_of_an_animation_is_used(kind):
+def test_only_the_first_frame_is_used_and_said(kind):
     frames = [Image.new("RGB", (40, 30), colour) for colour in (RED, GREEN, BLUE)]
     options = {"lossless": True} if kind == "WEBP" else {}
     photo = read_photo(saved(frames[0], kind, save_all=True, append_images=frames[1:], **options))
     assert corners(photo.pixels) == [RED] * 4
-    assert photo.notes == ("Animation: only its first frame was used.",)
+    pages = "3 pages: only the first was used."
+    assert photo.notes == (
+        (pages,) if kind == "TIFF" else ("Animation: only its first frame was used.",)
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

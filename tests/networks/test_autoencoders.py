@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from defect.networks.autoencoders import (
 )
 from defect.networks.steel_cnn import SteelCNN
 from defect.training import autoencoder as training
+from defect.training.loop import Batch
 
 PARAMETERS = {"cae": 777_987, "dae": 777_987, "vae": 26_009_603}
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -175,12 +177,13 @@ def test_training_corrupts_the_input_of_a_dae_only(
     pixels = torch.full((4, 3, 64, 64), 0.5)
     nothing = (pixels, torch.zeros(4, 1, 64, 64))
     monkeypatch.setattr(training, "paste_anomalies", lambda *arguments: nothing)
-    losses = {
-        training._loss(
-            network, pixels, torch.Generator().manual_seed(seed), 0.0, torch.device("cpu")
-        ).item()
-        for seed in range(3)
-    }
+
+    def loss(seed: int) -> float:
+        generator = torch.Generator().manual_seed(seed)
+        batch = Batch(pixels, np.arange(4), 0.0, generator, torch.device("cpu"))
+        return training._loss(network, batch).item()
+
+    losses = {loss(seed) for seed in range(3)}
     assert len(losses) == (3 if corrupted else 1)
 
 

@@ -185,10 +185,11 @@ def test_a_taught_detector_goes_through_the_engine_by_its_file(
     teach(sorted(photos.glob("good_*.png")), "cap", folder=weights).save(file)
     found = find([photos])[0]
     relative = os.path.relpath(file)
-    states = list(inspect_parts(found, relative, None, out, weights=weights))
+    verdicts = list(inspect_parts(found, relative, None, out, weights=weights))[-1]
+    assert isinstance(verdicts, Counter)
     inspect = load(file, folder=weights)
     rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open())}
-    assert len(rows) == len(found) and states[-1]["not read"] == 1
+    assert len(rows) == len(found) and verdicts["not read"] == 1
     for result in inspect_stream(inspect, found, 1.0):
         row = rows[result.name]
         if isinstance(result, Unreadable):

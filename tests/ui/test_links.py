@@ -1,12 +1,9 @@
-"""Links: what is known is opened, what is not is passed over. And the interface's texts."""
+"""Links: what is known is opened, what is not is ignored."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from defect.ui.i18n import TEXTS, label
 from defect.ui.links import read_link
 
 TABS = ["inspect", "batch"]
@@ -39,7 +36,7 @@ def test_a_whole_link() -> None:
         {"threshold": "NaN"},
     ],
 )
-def test_what_is_unknown_is_passed_over(query: dict[str, str]) -> None:
+def test_what_is_unknown_is_ignored(query: dict[str, str]) -> None:
     link = read_link(query, TABS)
     assert (link.tab, link.category, link.model, link.example) == (None,) * 4
 
@@ -51,14 +48,3 @@ def test_unknown_parts_do_not_spoil_the_known() -> None:
     link = read_link({"example": "chip"}, TABS)  # the category the app opens with
     assert link.category is not None
     assert link.example is not None
-
-
-def test_both_languages_have_every_text_with_the_same_parts() -> None:
-    english, chinese = TEXTS["en"], TEXTS["zh-CN"]
-    assert english.keys() == chinese.keys()
-    for key, text in english.items():
-        parts = sorted(re.findall(r"\{\w+\}", text))
-        assert sorted(re.findall(r"\{\w+\}", chinese[key])) == parts, key
-        assert chinese[key].strip()
-    with pytest.raises(KeyError):
-        label("no such text")

@@ -11,11 +11,26 @@ from defect.detectors import catalogue
 from defect.detectors.registry import DETECTORS
 from defect.evaluation import scorecard as results
 from defect.evaluation.scorecard import Result
-from defect.ui.tabs import results_sections
-from defect.ui.tabs import results_tables as results_words
+from defect.ui.tabs import results as results_tab
+from defect.ui.tabs import results_tables as tables
 from defect.weights.files import Training
 
-TRAINING = Training(2, 2, 2, 0.1, 1, 0, "cpu", "float32", "none", 9, 3, 1.0, [2.0, 1.0], [2.1, 1.1])
+TRAINING = Training(
+    images_fit=9,
+    seed=0,
+    device="cpu",
+    precision="float32",
+    seconds=1.0,
+    images_held_out=3,
+    epochs_planned=2,
+    epochs_run=2,
+    best_epoch=2,
+    learning_rate=0.1,
+    batch_size=1,
+    corruption="none",
+    loss_curve=[2.0, 1.0],
+    held_out_curve=[2.1, 1.1],
+)
 
 
 def measured(model: str, category: str, auroc: float, **more: Any) -> Result:
@@ -41,8 +56,8 @@ def measured(model: str, category: str, auroc: float, **more: Any) -> Result:
             "kind": ["good", "good", "crack<b>", "crack<b>", "crack<b>"],
         },
     }
-    given: dict[str, Any] = {"calibration": {"normal_scores": [0.4, 0.7]}, "test": test, **more}
-    return Result(model, category, "MVTec AD", "", TRAINING, **given)
+    fields: dict[str, Any] = {"calibration": {"normal_scores": [0.4, 0.7]}, "test": test, **more}
+    return Result(model, category, "MVTec AD", "", TRAINING, **fields)
 
 
 FOUND = [
@@ -53,7 +68,7 @@ FOUND = [
 
 
 def test_the_scorecard_marks_and_sorts_by_numbers() -> None:
-    card = results_words.scorecard(results.rows(FOUND))
+    card = tables.scorecard(results.rows(FOUND))
     assert len(card["headers"]) == len(card["data"][0])
     auroc = card["headers"].index("Image AUROC")
     assert [row[auroc] for row in card["data"]] == [0.4, 0.6, None]
@@ -65,41 +80,43 @@ def test_the_scorecard_marks_and_sorts_by_numbers() -> None:
     assert "--bad" in styles[0] and "--good" in styles[1] and styles[2] == ""
 
 
-def test_each_trap_is_told_where_it_is_met() -> None:
-    described = results_words.reading(results.rows(FOUND))
-    assert "0.98 on screw" in described
-    assert "an F1 of 0.75." in described
-    assert "† **screw**: 8 photos are missing." in described
-    assert "▼ below chance" in described and "‡ measured" in described
-    plain = results_words.reading(results.rows(FOUND[2:]))
+def test_each_trap_is_explained_where_it_is_met() -> None:
+    text = tables.reading(results.rows(FOUND))
+    assert "0.98 on screw" in text
+    assert "an F1 of 0.75." in text
+    assert "† **screw**: 8 photos are missing." in text
+    assert "▼ below chance" in text and "‡ measured" in text
+    plain = tables.reading(results.rows(FOUND[2:]))
     assert "Brightness" not in plain and "F1 if all" not in plain and "▼" not in plain
 
 
 def test_a_detail_draws_what_is_there_and_escapes_names() -> None:
-    full, bare = results_sections.detail(FOUND[0]), results_sections.detail(FOUND[2])
-    assert full.count("<svg") == 3 and bare.count("<svg") == 2
+    full, bare = results_tab.detail(FOUND[0]), results_tab.detail(FOUND[2])
+    for shown, figures in ((full, 2), (bare, 1)):  # and one histogram, drawn by the page
+        assert shown.count("<svg") == figures and shown.count("<score-histogram") == 1
     assert "ROC: AUROC 0.400 (95 %: 0.300–0.400)" in full
     assert "33 %" in full and "crack&lt;b&gt;" in full and "crack<b>" not in full
     assert "8 photos are missing." in full
     assert "AUROC not measured" in bare and "Not measured." in bare
     nothing = replace(FOUND[2], calibration={}, training=replace(TRAINING, loss_curve=[]))
-    assert "<svg" not in results_sections.detail(nothing)
+    assert "<svg" not in results_tab.detail(nothing)
+    assert "<score-histogram" not in results_tab.detail(nothing)
 
 
 def test_reconstructions_only_of_rendered_categories_with_weights() -> None:
-    said, gallery = results_sections.reconstructions(replace(FOUND[0], category="gear"))
-    assert "not bundled" in said and not gallery.visible
-    said, gallery = results_sections.reconstructions(measured("cae", "bottle", 0.9))
-    assert "may not be passed on" in said and not gallery.visible
-    said, gallery = results_sections.reconstructions(measured("cae", "rendered_cap", 0.9))
-    assert "Rendered" in said and gallery.visible
+    text, gallery = results_tab.reconstructions(replace(FOUND[0], category="gear"))
+    assert "not bundled" in text and not gallery.visible
+    text, gallery = results_tab.reconstructions(measured("cae", "bottle", 0.9))
+    assert "may not be redistributed" in text and not gallery.visible
+    text, gallery = results_tab.reconstructions(measured("cae", "rendered_cap", 0.9))
+    assert "Rendered" in text and gallery.visible
     assert len(gallery.value) == len(catalogue.categories()["rendered_cap"].examples)
+    text, gallery = results_tab.reconstructions(measured("memory", "rendered_cap", 0.9))
+    assert "reconstructs nothing" in text and not gallery.visible
 
 
 def test_another_category_falls_back_to_a_model_it_has() -> None:
-    category, model, *_ = results_sections.choice(
-        [*FOUND, measured("cae", "pill", 0.9)], "pill", "vae"
-    )
+    category, model, *_ = results_tab.choice([*FOUND, measured("cae", "pill", 0.9)], "pill", "vae")
     assert isinstance(category, gr.Dropdown) and isinstance(model, gr.Radio)
     assert (category.value, model.value) == ("pill", "cae")
     assert [value for _, value in category.choices] == ["screw", "pill"]
@@ -108,18 +125,18 @@ def test_another_category_falls_back_to_a_model_it_has() -> None:
 def test_transfer_and_thesis_tables() -> None:
     seen = {"auroc": {"value": 0.731, "low": 0.65, "high": 0.8}}
     there = replace(FOUND[0], transfer={"kolektor_sdd": {"image": seen, "thesis_image": seen}})
-    table = results_words.transfer_table([there], results.transfer_means([there]))
+    table = tables.transfer_table([there], results.transfer_means([there]))
     assert table.count("0.731") == 4 and "0.65–0.80" in table
-    taught = replace(measured("memory", "screw", 0.9), transfer={"kolektor_sdd": {"image": seen}})
-    table = results_words.transfer_table([there, taught], results.transfer_means([there, taught]))
+    memory = replace(measured("memory", "screw", 0.9), transfer={"kolektor_sdd": {"image": seen}})
+    table = tables.transfer_table([there, memory], results.transfer_means([there, memory]))
     assert table.count("0.731") == 6 and "n/a" not in table  # a memory has no thesis score
-    assert "Not measured yet" in results_words.transfer_table(FOUND, [])
-    thesis = results_words.thesis_table(results.rows(FOUND))
+    assert "Not measured yet" in tables.transfer_table(FOUND, [])
+    thesis = tables.thesis_table(results.rows(FOUND))
     assert "0.979" in thesis and "0.986" in thesis
-    assert results_words.thesis_table(results.rows(FOUND), pixel=True).count("<table") == 0
+    assert tables.thesis_table(results.rows(FOUND), pixel=True).count("<table") == 0
 
 
-def test_what_is_refused_as_none_of_the_six_is_shown() -> None:
+def test_what_is_rejected_as_none_of_the_six_is_shown() -> None:
     unknown = {
         "neu_photos": 360,
         "neu_refused": 0.011,
@@ -127,16 +144,16 @@ def test_what_is_refused_as_none_of_the_six_is_shown() -> None:
         "others_refused": 0.857,
         "others": {"screw": 0.4},
     }
-    shown = results_words.unknown_table(replace(FOUND[0], test={"unknown": unknown}))
+    shown = tables.unknown_table(replace(FOUND[0], test={"unknown": unknown}))
     assert all(words in shown for words in ("1.1 %", "360", "85.7 %", "900", "screw", "40.0 %"))
     unmeasured = replace(FOUND[0], test={})
-    assert "Not measured" in results_words.unknown_table(unmeasured)
-    assert results_words.steel_summary(unmeasured) == "Not measured."
+    assert "Not measured" in tables.unknown_table(unmeasured)
+    assert tables.steel_summary(unmeasured) == "Not measured."
 
 
 def test_the_bundled_headers_fill_every_section() -> None:
     found = results.read_results()
-    card, as_csv, as_json, *texts = results_sections.sections(found)
+    card, as_csv, as_json, *texts = results_tab.sections(found)
     assert len(card["data"]) == sum(r.model in DETECTORS for r in found)
     assert as_csv.endswith(".csv") and as_json.endswith(".json")
     assert all(isinstance(text, str) and text for text in texts)

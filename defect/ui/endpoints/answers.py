@@ -8,13 +8,16 @@ from typing import Annotated, Any
 import gradio as gr
 from pydantic import Field, TypeAdapter
 
+from defect.detectors.detector import Detector
+from defect.detectors.memory_detector import TeachingReport
 from defect.detectors.steel import Classification
-from defect.inspection import Inspection
-from defect.reports.rows import DEFECTIVE, NOT_READ, Row, describe
+from defect.inspection import Inspection, describe
+from defect.reports.rows import DEFECTIVE, NOT_READ, Row
+from defect.training.memory import false_alarm_odds
 from defect.weights.resolution import Kind
 
 Multiple = Annotated[float, Field(description="in multiples of the normal limit")]
-Share = Annotated[float, Field(description="0 to 1")]
+Fraction = Annotated[float, Field(description="0 to 1")]
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class Region:
-    """One connected place over the threshold; positions are shares of the photo, 0 to 1."""
+    """One connected region over the threshold; positions are fractions of the photo, 0 to 1."""
 
     where: str
-    row: Share
-    column: Share
-    area: Annotated[float, Field(description="share of the photo, 0 to 1")]
+    row: Fraction
+    column: Fraction
+    area: Annotated[float, Field(description="fraction of the photo, 0 to 1")]
     peak: Multiple
     box: Annotated[list[float], Field(description="left, upper, right, lower; 0 to 1")]
 
@@ -49,24 +52,24 @@ class Inspected:
     score: Annotated[float, Field(description="highest anomaly; 1.0 is the normal limit")]
     threshold: Multiple
     thesis_score: Annotated[
-        float | None, Field(description="mean squared reconstruction error; null: rebuilds nothing")
+        float | None, Field(description="mean squared error; null: nothing is reconstructed")
     ]
     thesis_limit: Annotated[
-        float | None, Field(description="99 of 100 normal photos stay under it")
+        float | None, Field(description="99 of 100 normal photos stay below it")
     ]
-    area: Annotated[float, Field(description="share of the photo over the threshold, 0 to 1")]
-    summary: Annotated[str, Field(description="the verdict's reason in a sentence")]
+    area: Annotated[float, Field(description="fraction of the photo over the threshold, 0 to 1")]
+    summary: Annotated[str, Field(description="the reason for the verdict in a sentence")]
     regions: Annotated[list[Region], Field(description="largest first")]
-    notes: Annotated[list[str], Field(description="what was changed as the photo was read")]
+    notes: Annotated[list[str], Field(description="what was changed when the photo was read")]
     weights: Weights
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One photo inspected by every detector of its category."""
+    """One photo inspected by several detectors."""
 
     category: str
-    results: Annotated[list[Inspected], Field(description="one a model, the recommended first")]
+    results: Annotated[list[Inspected], Field(description="one per model, the recommended first")]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Steel:
 
     known: Annotated[bool, Field(description="false: not one of these six")]
     ood_score: Annotated[
-        float | None, Field(description="how unlike all six; over 1 is not one of them")
+        float | None, Field(description="how unlike all six; over 1: not one of them")
     ]
     label: Annotated[str, Field(description="the likeliest of the six classes")]
     confidence: Annotated[float, Field(description="its probability, 0 to 1")]
@@ -97,10 +100,10 @@ class BatchCounts:
 
 @dataclass(frozen=True)
 class BatchInspected:
-    """Many photos of one category."""
+    """Many photos inspected by one detector."""
 
     counts: BatchCounts
-    rows: Annotated[list[Row], Field(description="one a photo, highest score first")]
+    rows: Annotated[list[Row], Field(description="one per photo, highest score first")]
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,28 @@ class Model:
     size: Annotated[int, Field(description="bytes")]
     expects: Annotated[str, Field(description="what a photo should show")]
     where: Annotated[
-        Kind, Field(description="hub: fetched when first asked for; hub cache: fetched already")
+        Kind, Field(description="hub: downloaded when first used; hub cache: downloaded already")
     ]
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A photo to check before the detector is trusted."""
+
+    photo: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DetectorSummary:
+    """A detector that was taught or loaded."""
+
+    name: str
+    photos: Annotated[int, Field(description="how many it was taught from")]
+    expect_one_false_alarm_in: Annotated[int, Field(description="good photos")]
+    seconds: Annotated[float | None, Field(description="null: loaded from a file")]
+    outliers: list[Outlier]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -146,7 +169,7 @@ def inspected(result: Inspection) -> dict[str, Any]:
             peak=round(region.peak, 4),
             box=[round(side, 4) for side in region.box],
         )
-        for region in regions.regions(result)
+        for region in result.regions
     ]
     return asdict(
         Inspected(
@@ -154,7 +177,7 @@ def inspected(result: Inspection) -> dict[str, Any]:
             category=result.category,
             defective=result.defective,
             score=result.score,
-            threshold=result.limit,
+            threshold=result.threshold,
             thesis_score=result.thesis_score,
             thesis_limit=result.thesis_limit,
             area=float(result.mask.mean()),
@@ -188,3 +211,19 @@ def batch_inspected(rows: list[Row]) -> dict[str, Any]:
     defective, not_read = verdicts.count(DEFECTIVE), verdicts.count(NOT_READ)
     counts = BatchCounts(len(rows), defective, len(rows) - defective - not_read, not_read)
     return asdict(BatchInspected(counts, rows))
+
+
+def detector(loaded: Detector, report: TeachingReport | None) -> dict[str, Any]:
+    """A taught (or, without a report, loaded) detector as `DetectorSummary`."""
+    photos = loaded.metadata.training.images_fit
+    outliers = report.outliers if report else ()
+    return asdict(
+        DetectorSummary(
+            name=loaded.category,
+            photos=photos,
+            expect_one_false_alarm_in=false_alarm_odds(photos),
+            seconds=round(report.seconds, 1) if report else None,
+            outliers=[Outlier(outlier.photo, str(outlier.reason)) for outlier in outliers],
+            notes=list(report.notes) if report else [],
+        )
+    )

@@ -1,86 +1,90 @@
-"""Named endpoints for programs and agents: the same door as the tabs, with typed answers.
+"""Named endpoints for programs and agents that inspect photos, with typed answers.
 
 The functions' docstrings are what the API page and MCP tools say of them.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
 
-import defect
 from defect.detectors import catalogue
-from defect.detectors.registry import DETECTORS
+from defect.detectors.recognition import Recogniser
 from defect.imaging.overlay import draw_cam, draw_overlay
 from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Inspection, check_threshold
 from defect.reports.writer import mask_png
-from defect.ui.batches import inspect_files, write_csv
+from defect.ui.batches import inspection_task, run_to_end, write_csv
 from defect.ui.downloads import download_path, write_jpeg, write_picture
 from defect.ui.endpoints import answers
 from defect.ui.endpoints.answers import typed_json
-from defect.ui.uploads import photo_input, uploaded
+from defect.ui.sessions import find_detector
+from defect.ui.uploads import photo_input, required, uploaded
 from defect.weights.errors import WeightsError
-from defect.weights.index import IndexEntry, read_index
 
 NETWORK: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "network"}
-"""Photos looked at at once: one a core of a small server."""
+"""Photos inspected at the same time: one per core of a small server."""
 _PROBLEMS = (ImageError, WeightsError, ValueError)
 
 
-def endpoints() -> None:
+def inspection_endpoints() -> None:
     """Adds the endpoints to the demo being built; nothing of them is visible."""
     with gr.Group(visible=False):
         _autoencoder()
         _compare()
         _cnn()
         _batch()
-        _models_and_health()
+        _recognise()
 
 
 def predict_autoencoder(
     photo: str | None, model: str, category: str, threshold: float
 ) -> tuple[Any, ...]:
-    """Inspects one product photo for defects with a detector that only saw good parts.
+    """Inspects one product photo for defects with a detector trained on good parts only.
 
     Args:
         photo: the photo, showing the category's product framed as the category expects
-        model: cae, vae, dae or memory; which there are for a category, the models endpoint lists.
-            A memory rebuilds nothing: no reconstruction, and null for the thesis score
-        category: the product, such as bottle; the models endpoint lists what each expects
+        model: cae, vae, dae or memory (the models endpoint lists which a category has), or the key
+            of a detector that was taught or loaded here. Without a reconstruction, its picture
+            and the thesis score are null
+        category: the product, such as bottle; the models endpoint lists what each expects. Ignored
+            with a key
         threshold: scores from here on are called defective; 1.0 is the normal limit
     """
     try:
-        result = catalogue.inspector(model, category)(_given(photo)).at(threshold)
+        result = find_detector(model, category)(required(photo)).at(threshold)
     except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
+    rebuilt = result.reconstruction
     return (
         answers.inspected(result),
         _overlay(result),
-        None
-        if result.reconstruction is None
-        else write_jpeg("reconstruction", result.reconstruction),
+        None if rebuilt is None else write_jpeg("reconstruction", rebuilt),
         write_picture("mask.png", mask_png(result.mask)),
     )
 
 
-def compare(photo: str | None, category: str, threshold: float) -> tuple[Any, ...]:
+def compare(photo: str | None, category: str, threshold: float, model: str = "") -> tuple[Any, ...]:
     """Inspects one product photo with every detector there is for its category.
 
     Args:
         photo: the photo, showing the category's product framed as the category expects
-        category: the product, such as bottle; the models endpoint lists what each expects
+        category: the product, such as bottle; the models endpoint lists what each expects. May be
+            empty with a key
         threshold: scores from here on are called defective; 1.0 is each model's own normal limit
+        model: the key of a detector that was taught or loaded here, to compare as well
     """
     try:
         check_threshold(threshold)
-        prepared = read_photo(_given(photo))
+        opened = read_photo(required(photo))
+        keys = [model] if model else []
         known = catalogue.categories().get(category)
         # An unknown category is refused by the catalogue, in its own words.
-        models = known.models if known else catalogue.default_category().models
-        results = [catalogue.inspector(model, category)(prepared).at(threshold) for model in models]
+        fallback = () if keys and not category else catalogue.default_category().models
+        models = [*keys, *(known.models if known else fallback)]
+        results = [find_detector(model, category)(opened).at(threshold) for model in models]
     except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
     listed = {"category": category, "results": [answers.inspected(result) for result in results]}
@@ -94,7 +98,7 @@ def predict_cnn(photo: str | None) -> tuple[Any, ...]:
         photo: a close-up of a hot-rolled steel surface
     """
     try:
-        result = catalogue.classifier()(_given(photo))
+        result = catalogue.classifier()(required(photo))
     except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
     return answers.steel(result), write_jpeg("grad-cam", draw_cam(result.photo, result.cam))
@@ -103,44 +107,37 @@ def predict_cnn(photo: str | None) -> tuple[Any, ...]:
 def predict_batch(
     photos: list[str] | None, model: str, category: str, threshold: float
 ) -> tuple[Any, ...]:
-    """Inspects up to 200 photos of one category. A file that cannot be read becomes a row that says
-    why; the report holds overlays, masks, the table and a manifest.
+    """Inspects up to 200 photos with one detector. A file that cannot be read becomes a row that
+    says why; the report holds overlays, masks, the table and a manifest.
 
     Args:
         photos: photos, or ZIP archives of photos
-        model: cae, vae, dae or memory; the models endpoint lists which there are for a category
-        category: the product, such as bottle; the models endpoint lists what each expects
+        model: cae, vae, dae or memory (the models endpoint lists which a category has), or the key
+            of a detector that was taught or loaded here
+        category: the product, such as bottle; the models endpoint lists what each expects. Ignored
+            with a key
         threshold: scores from here on are called defective; 1.0 is the normal limit
     """
     report = download_path("inspection.zip")
     try:
-        paths = [uploaded(path) for path in photos or []]
-        batch = inspect_files(paths, model, category, threshold, report=report)
+        task = inspection_task(find_detector(model, category), threshold)
+        batch = run_to_end([uploaded(path) for path in photos or []], task, report=report)
     except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
     return answers.batch_inspected(batch.rows()), write_csv(batch), str(report)
 
 
-def models() -> list[dict[str, Any]]:
-    """Lists every trained model: its category, file, checksum, what photo it expects, and whether
-    it is bundled, or on the Hub and fetched when it is first asked for."""
+def recognise(photo: str | None) -> tuple[str, bool]:
+    """Names the category a photo most likely shows, among those with a memory model.
+
+    Args:
+        photo: a photo of a product
+    """
     try:
-        entries = catalogue.entries()
-    except WeightsError as error:
+        found = _recogniser()([required(photo)])[0]
+    except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
-    rows = []
-    for entry, where in entries:
-        if entry.model not in (*DETECTORS, "cnn"):
-            continue  # a part of other models, which takes no photos itself
-        category = catalogue.categories().get(entry.category)
-        expects = category.expects if category else "a close-up of a hot-rolled steel surface"
-        rows.append({**dataclasses.asdict(entry), "expects": expects, "where": where})
-    return rows
-
-
-def health() -> dict[str, Any]:
-    """Says whether the app answers, and its version."""
-    return {"status": "ok", "version": defect.__version__, "weights": len(_index())}
+    return found.category, found.sure
 
 
 def _autoencoder() -> None:
@@ -150,8 +147,8 @@ def _autoencoder() -> None:
         [
             typed_json(answers.Inspected, "result"),
             gr.Image(label="overlay (JPEG)"),
-            gr.Image(label="reconstruction (JPEG, 256×256; none of a memory)"),
-            gr.Image(label="mask (PNG, 256×256, white where over the threshold)"),
+            gr.Image(label="reconstruction (JPEG, 256×256; null where there is none)"),
+            gr.Image(label="mask (PNG, white where over the threshold)"),
         ],
         api_name="predict_autoencoder",
         **NETWORK,
@@ -161,7 +158,11 @@ def _autoencoder() -> None:
 def _compare() -> None:
     gr.Button().click(
         compare,
-        [photo_input(label="photo"), *_chosen()[1:]],
+        [
+            photo_input(label="photo"),
+            *_chosen()[1:],
+            gr.Textbox("", label="model: key from teach or load_detector, optional"),
+        ],
         [
             typed_json(answers.Compared, "result"),
             gr.Gallery(label="overlays (JPEG, the caption names the model)"),
@@ -196,34 +197,30 @@ def _batch() -> None:
     )
 
 
-def _models_and_health() -> None:
-    listed = typed_json(list[answers.Model], "models")
-    gr.Button().click(models, None, listed, api_name="models")
-    gr.Button().click(health, None, typed_json(answers.Health, "health"), api_name="health")
+def _recognise() -> None:
+    gr.Button().click(
+        recognise,
+        photo_input(label="photo"),
+        [gr.Textbox(label="category"), gr.Checkbox(label="sure (no other comes close)")],
+        api_name="recognise",
+        **NETWORK,
+    )
 
 
 def _chosen() -> list[Any]:
     first = catalogue.default_category()
     return [
-        gr.Textbox(first.models[0], label="model: see /models"),
+        gr.Textbox(first.models[0], label="model: see /models, or a detector's key"),
         gr.Textbox(first.name, label="category: see /models"),
         gr.Number(1.0, label="threshold: multiples of the normal limit"),
     ]
 
 
+@lru_cache(maxsize=1)
+def _recogniser() -> Recogniser:
+    return Recogniser()
+
+
 def _overlay(result: Inspection) -> str:
-    drawn = draw_overlay(result.photo, result.anomaly_map, result.limit)
+    drawn = draw_overlay(result.photo, result.anomaly_map, result.threshold)
     return write_jpeg("overlay", drawn)
-
-
-def _index() -> list[IndexEntry]:
-    try:
-        return read_index()
-    except WeightsError as error:
-        raise gr.Error(str(error)) from error
-
-
-def _given(path: str | None) -> str:
-    if path is None:
-        raise ImageError("There is no photo. Send one as `photo`.")
-    return path

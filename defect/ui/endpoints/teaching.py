@@ -1,156 +1,77 @@
-"""Endpoints for programs that teach a detector and use it: `teach`, `load_taught`,
-`inspect_taught`; and `recognise`, which names the category of a photo."""
+"""Endpoints for programs that teach or load a detector; every other endpoint takes its key."""
 
 from __future__ import annotations
 
-import dataclasses
-from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
-from defect.detectors.recognition import Recogniser
-from defect.imaging.overlay import draw_overlay
-from defect.imaging.photo import ImageError
-from defect.training.teaching import Product, false_alarm_odds, load_taught_file
-from defect.ui.downloads import write_download
-from defect.ui.tabs.product import inspect_taught as inspect_with
-from defect.ui.taught_detectors import PRODUCTS
-from defect.ui.uploads import photo_input, uploaded
+from defect.detectors.registry import load_file
+from defect.inspection import Message
+from defect.training.memory import teach as teach_detector
+from defect.ui.downloads import write_detector
+from defect.ui.endpoints import answers
+from defect.ui.endpoints.answers import typed_json
+from defect.ui.sessions import DETECTORS
+from defect.ui.uploads import uploaded
 from defect.weights.errors import WeightsError
 from defect.weights.hub import APP_WAIT
 
+_TEACHING: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "teach"}
 
-def product_endpoints() -> None:
+
+def teaching_endpoints() -> None:
     """Adds the endpoints to the demo being built; nothing of them is visible."""
     with gr.Group(visible=False):
-        _teaching()
-        _inspecting()
-        _recognising()
-
-
-def _teaching() -> None:
-    def teach(photos: list[str] | None, name: str, request: gr.Request) -> tuple[Any, ...]:
-        """Teaches a detector from up to 300 good photos of one product.
-
-        Keep the key: it is the only way to the detector, which goes when your session ends.
-        """
-        try:
-            product = teach([uploaded(path) for path in photos or []], name, wait=APP_WAIT)
-        except (WeightsError, ValueError) as error:
-            raise gr.Error(str(error)) from error
-        key = PRODUCTS.put(product, request.session_hash)
-        file = write_download(f"{product.name}.safetensors", product.file)
-        return key, _summary(product), file
-
-    def load_taught(detector: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Loads a detector that `teach` gave as a file."""
-        if detector is None:
-            raise gr.Error("There is no file. Send the detector as `detector`.")
-        try:
-            product = load_taught_file(uploaded(detector), wait=APP_WAIT)
-        except WeightsError as error:
-            raise gr.Error(str(error)) from error
-        return PRODUCTS.put(product, request.session_hash), _summary(product)
-
-    key = gr.Textbox(label="key (for inspect_taught)")
-    summary = gr.JSON(label="what was taught, and which photos look odd")
-    gr.Button().click(
-        teach,
-        [gr.File(label="photos", file_count="multiple"), gr.Textbox("my part", label="name")],
-        [key, summary, gr.File(label="detector")],
-        api_name="teach",
-        concurrency_limit=1,
-        concurrency_id="teach",
-    )
-    gr.Button().click(
-        load_taught,
-        gr.File(label="detector"),
-        [key, summary],
-        api_name="load_taught",
-        concurrency_limit=1,
-        concurrency_id="teach",
-    )
-
-
-def _inspecting() -> None:
-    def inspect_taught(photo: str | None, key: str, threshold: float) -> tuple[Any, ...]:
-        """Inspects one photo with a taught detector: verdict, score, pictures."""
-        if photo is None:
-            raise gr.Error("There is no photo. Send one as `photo`.")
-        try:
-            result = inspect_with(key, photo, threshold)
-        except (ImageError, WeightsError, ValueError) as error:
-            raise gr.Error(str(error)) from error
-        details = {
-            "name": result.category,
-            "area_share": float(result.mask.mean()),
-            "notes": list(result.notes),
-            "detector": dataclasses.asdict(result.weights),
-        }
-        return (
-            result.defective,
-            result.score,
-            result.limit,
-            draw_overlay(result.photo, result.anomaly_map, result.limit),
-            result.mask * np.uint8(255),
-            details,
+        key = gr.Textbox(label="key: the model of predict_autoencoder, compare and predict_batch")
+        summary = typed_json(answers.DetectorSummary, "what was taught, and which photos to check")
+        gr.Button().click(
+            teach,
+            [gr.File(label="photos", file_count="multiple"), gr.Textbox("my part", label="name")],
+            [key, summary, gr.File(label="detector")],
+            api_name="teach",
+            **_TEACHING,
+        )
+        gr.Button().click(
+            load_detector,
+            gr.File(label="detector"),
+            [key, summary],
+            api_name="load_detector",
+            **_TEACHING,
         )
 
-    gr.Button().click(
-        inspect_taught,
-        [
-            photo_input(label="photo"),
-            gr.Textbox(label="key (from teach or load_taught)"),
-            gr.Number(1.0, label="threshold: multiples of the normal limit"),
-        ],
-        [
-            gr.Checkbox(label="defective"),
-            gr.Number(label="score (multiple of the normal limit)"),
-            gr.Number(label="limit (threshold used, same unit)"),
-            gr.Image(label="overlay", format="jpeg"),
-            gr.Image(label="mask (256×256, white where over the limit)", format="png"),
-            gr.JSON(label="details"),
-        ],
-        api_name="inspect_taught",
-        concurrency_limit=2,
-        concurrency_id="network",
-    )
+
+def teach(photos: list[str] | None, name: str, request: gr.Request) -> tuple[Any, ...]:
+    """Teaches a detector from up to 300 good photos of one product.
+
+    Keep the key: it is the only way to the detector, which is deleted when your session ends.
+
+    Args:
+        photos: photos of good parts, 10 to 50 of them
+        name: of the product
+    """
+    try:
+        paths = [uploaded(path) for path in photos or []]
+        detector = teach_detector(paths, name, wait=APP_WAIT)
+    except (WeightsError, ValueError) as error:
+        raise gr.Error(str(error)) from error
+    key = DETECTORS.put(detector, request.session_hash)
+    return key, answers.detector(detector, detector.teaching), write_detector(detector)
 
 
-def _recognising() -> None:
-    def recognise(photo: str | None) -> tuple[str, bool]:
-        """Names the category a photo most likely shows, among those there are memories of."""
-        if photo is None:
-            raise gr.Error("There is no photo. Send one as `photo`.")
-        try:
-            found = _recogniser()([photo])[0]
-        except (ImageError, WeightsError) as error:
-            raise gr.Error(str(error)) from error
-        return found.category, found.sure
+def load_detector(detector: str | None, request: gr.Request) -> tuple[Any, ...]:
+    """Loads a detector from a file, such as `teach` answers with.
 
-    gr.Button().click(
-        recognise,
-        photo_input(label="photo"),
-        [gr.Textbox(label="category"), gr.Checkbox(label="sure (no other lies as near)")],
-        api_name="recognise",
-        concurrency_limit=2,
-        concurrency_id="network",
-    )
-
-
-@lru_cache(maxsize=1)
-def _recogniser() -> Recogniser:
-    return Recogniser()
-
-
-def _summary(product: Product) -> dict[str, Any]:
-    return {
-        "name": product.name,
-        "photos": product.photos,
-        "seconds": round(product.seconds, 1),
-        "expect_one_false_alarm_in": false_alarm_odds(product.photos),
-        "odd": [{"photo": product.names[one.index], "reason": one.reason} for one in product.odd],
-        "notes": list(product.notes),
-    }
+    Args:
+        detector: the file, a .safetensors
+    """
+    try:
+        if detector is None:
+            raise WeightsError(
+                Message("no_detector_file", "There is no file. Send the detector as `detector`.")
+            )
+        loaded = load_file(Path(uploaded(detector)), wait=APP_WAIT)
+    except WeightsError as error:
+        raise gr.Error(str(error)) from error
+    return DETECTORS.put(loaded, request.session_hash), answers.detector(loaded, None)

@@ -1,19 +1,21 @@
 """The interface's texts in English and Chinese, a file a tab.
 
-What stands still is a `label`, which Gradio puts into the visitor's language in the browser. What
-is made of data is said in that language by the server: `say` fills a text's `{name}`s, and
-`translate_message` says a sentence of the library, whose own language is English. Programs, which ask for no
-language, hear English. The page's scripts have the Inspect tab's tables.
+What does not change is a `label`, which Gradio puts into the visitor's language in the browser.
+What is made of data is translated by the server: `translate` fills a text's `{name}`s, and
+`translate_message` gives a `Message` of the library, whose own language is English. Programs, which
+ask for no language, get English. The page's scripts have the viewer's tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
-from gradio.context import LocalContext
+from gradio.components import Component
 
+from defect.inspection import Message
+from defect.ui import gradio_internals
 from defect.ui.i18n import api, batch, inspect, library, product, results, steel
 
 _FILES = (inspect, steel, batch, product, results, api)
@@ -25,6 +27,9 @@ PAGE_TEXTS = {"en": inspect.ENGLISH, "zh-CN": inspect.CHINESE}
 LANGUAGES = gr.I18n(**TEXTS, **{"zh-TW": CHINESE})
 COOKIE = "language"
 """Set by the page once the visitor chose another language in Gradio's settings."""
+
+Localised = dict[Component, Callable[[], Any]]
+"""Components, each with what makes its first value in the visitor's language."""
 
 
 def label(key: str, **values: object) -> str:
@@ -54,7 +59,7 @@ def translate(key: str, **values: object) -> str:
     return _table()[key].format(**values)
 
 
-def listed(parts: Sequence[str], last: str = "comma") -> str:
+def join(parts: Sequence[str], last: str = "comma") -> str:
     """The parts as a list in a sentence.
 
     Args:
@@ -66,20 +71,42 @@ def listed(parts: Sequence[str], last: str = "comma") -> str:
 
 
 def translate_message(text: str) -> str:
-    """What the library says, in the language of who asks; what is not known stays as it is."""
-    return text if in_english() else library.translate_message(text)
+    """A message of the library, or a phrase of a weights file's header, in the language of who
+    asks; any other text stays as it is."""
+    if in_english():
+        return str(text)
+    if not isinstance(text, Message):
+        return library.PHRASES.get(text, text)
+    template = library.MESSAGES.get(text.key)
+    if template is None:
+        return str(text)
+    values = {
+        name: translate_message(value) if isinstance(value, str) else value
+        for name, value in text.values.items()
+    }
+    return template.format(**values)
 
 
-def translate_figure(svg: str) -> str:
-    """A figure with what is written in it in the language of who asks."""
-    return svg if in_english() else library.translate_figure(svg)
+def translate_messages(texts: Sequence[str]) -> str:
+    """Several messages as one text."""
+    return ("" if not in_english() else " ").join(map(translate_message, texts))
+
+
+def translate_error(error: Exception) -> str:
+    """What an error of the library says, in the language of who asks."""
+    return translate_message(error.args[0] if error.args else str(error))
+
+
+def figure_texts(english: Mapping[str, str]) -> Mapping[str, str]:
+    """The texts of `evaluation.plots` in the language of who asks."""
+    return english if in_english() else library.FIGURES
 
 
 def name_of(kind: str, short: bool = False) -> str:
     """A kind of defect as a name to show.
 
     Args:
-        short: not beside its own name, which is what tables and programs call it.
+        short: without its own name beside it, which is what tables and programs call it.
     """
     if in_english() or kind not in library.KINDS:
         return kind
@@ -104,5 +131,17 @@ def texts_for(request: Any) -> dict[str, str]:
     return CHINESE if asked in LANGUAGES.translations and asked != "en" else ENGLISH
 
 
+def localise_on_load(demo: gr.Blocks, localised: Localised) -> None:
+    """Has the demo give the components' first values again, in the visitor's language, when it
+    loads: the page is built in English before there is a visitor."""
+
+    def first_values() -> tuple[Any, ...]:
+        if in_english():
+            return (gr.skip(),) * len(localised)
+        return tuple(make() for make in localised.values())
+
+    demo.load(first_values, None, list(localised), api_visibility="private", show_progress="hidden")
+
+
 def _table() -> dict[str, str]:
-    return texts_for(LocalContext.request.get(None))
+    return texts_for(gradio_internals.current_request())

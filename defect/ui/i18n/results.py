@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 ENGLISH = {
-    "results_intro": "What every model reaches on test photos it never saw, read from the weights' "
-    "own headers. The ⋮ of a column sorts by it; a click on a row shows its curves below.",
+    "results_intro": "What every model achieves on unseen test photos, read from the headers of "
+    "the "
+    "weights. Sort by a column with its ⋮ menu; click a row to see its curves below.",
     "results_none": "**No results.** {why}",
     "results_card": "Scorecard",
     "results_csv": "Scorecard as CSV",
@@ -12,12 +13,12 @@ ENGLISH = {
     "results_means": "**Means** over the {count} MVTec AD categories with masks",
     "results_one": "## One model, one category",
     "results_category": "Category",
-    "results_transfer": "## On a product never seen\nImage AUROC on the commutators of "
-    "KolektorSDD, with 95 % intervals. Nothing was fitted to them; near 0.5 is chance.",
+    "results_transfer": "## On an unseen product\nImage AUROC on the commutators of "
+    "KolektorSDD, with 95 % intervals. No model was fitted to them; 0.5 is chance.",
     "results_thesis": "## Against the thesis\nIts published AUROC, ours by its own score (mean "
     "squared error), and ours. Its pixel figures for the VAE, and those that failed, are left out.",
     "results_steel": "## Steel classifier",
-    "results_no_steel": "There is no steel classifier here.",
+    "results_no_steel": "The steel classifier is not available.",
     "card_category": "Category",
     "card_model": "Model",
     "card_auroc": "Image AUROC",
@@ -36,13 +37,14 @@ ENGLISH = {
     "sign_best": "{sign} best of its category",
     "sign_low": "{sign} below chance",
     "sign_incomplete": "{sign} incomplete category",
-    "sign_unbundled": "{sign} measured, but too large to be bundled",
+    "sign_unbundled": "{sign} measured, but too large to bundle",
     "reading": "**Image AUROC** and its 95 % interval rank whole photos, **pixel AUROC** and "
-    "**AUPRO** places in them. **False alarms**, **found** and **F1** hold at the default "
-    "threshold, which good photos alone have set. **Thesis score** is the image AUROC of the same "
+    "**AUPRO** pixels within them. **False alarms**, **found** and **F1** are at the default "
+    "threshold, which is set from good photos alone. **Thesis score** is the image AUROC of the "
+    "same "
     "network by mean squared error.",
-    "reading_bright": "**Brightness** alone, with no network, reaches {figures}: a high figure "
-    "there need not mean that a defect was seen.",
+    "reading_bright": "**Brightness** alone, without any network, reaches {figures}: a high "
+    "figure there does not prove that a defect was seen.",
     "bright_on": "{value} on {category}",
     "reading_all": "**F1 if all**: calling every photo defective already reaches an F1 of {span}. "
     "Read F1 against it.",
@@ -55,41 +57,41 @@ ENGLISH = {
     "kinds_none": "No defective test photo was measured for this model and category.",
     "kinds_defect": "Defect",
     "photos": "Photos",
-    "transfer_none": "Not measured yet: `python -m defect transfer --data DIR` does it.",
+    "transfer_none": "Not measured yet. Run `python -m defect transfer --data DIR`.",
     "transfer_trained": "Trained on",
     "transfer_calibrated": "Calibrated",
     "mean": "Mean",
-    "thesis_none": "None of the categories here was measured by the thesis.",
+    "thesis_none": "The thesis measured none of these categories.",
     "thesis_thesis": "Thesis",
     "thesis_same": "Ours, its score",
     "thesis_ours": "Ours",
-    "ranking": "Do the same categories come out easy and hard by the thesis's score? Spearman's "
-    "rank correlation with its published figures: {figures}.",
+    "ranking": "Are the same categories easy and hard by the thesis's score? Spearman's rank "
+    "correlation with the published figures: {figures}.",
     "ranking_one": "{model} {value} over {count} categories",
     "not_measured": "Not measured.",
-    "steel_named": "**{share}** of {count} held-out NEU photos named right (thesis: {thesis}); "
+    "steel_named": "**{share}** of {count} held-out NEU photos classified correctly (thesis: "
+    "{thesis}); "
     "macro F1 {f1}.",
     "steel_precision": "Precision",
     "steel_recall": "Recall",
     "by_class": "By class",
-    "refused_none": "Not measured: what it does with photos of other things.",
-    "refused_head": "Refused as none of the six",
-    "refused": "Refused",
-    "refused_neu": "NEU, held out",
-    "refused_others": "other products",
+    "rejected_none": "Not measured: how it handles photos of other things.",
+    "rejected_head": "Rejected as none of the six",
+    "rejected": "Rejected",
+    "rejected_neu": "NEU, held out",
+    "rejected_others": "other products",
     "model_on": "{model} on {category}",
     "auroc": "AUROC {value}{interval}",
     "auroc_interval": " (95 %: {low}–{high})",
     "auroc_none": "AUROC not measured",
     "roc": "ROC: {auroc}",
+    "scores": "Scores of good and defective photos",
     "roc_label": "ROC curve of {name}. {auroc}.",
     "roc_photos": "{normal} good and {defective} defective test photos",
     "roc_thesis": "thesis score {value}",
     "roc_f1": "best F1 the test labels allow {value}",
     "semicolon": "; ",
     "stop": ".",
-    "histogram": "Scores of good and defective photos",
-    "histogram_label": "Histogram of the scores of {name}. {cost}",
     "training": "Training: {epochs} epochs",
     "training_label": "Training curves of {name}.",
     "training_photos": "{fit} photos, {held_out} held out; learning rate {rate}.",
@@ -97,13 +99,14 @@ ENGLISH = {
     "training_steel_label": "Training curve of the steel classifier.",
     "confusion": "Confusion matrix",
     "confusion_label": "Confusion matrix of the steel classifier.",
-    "confusion_why": "Held-out photos; blue are named right, red are mistaken.",
-    "rebuilt": "Rendered examples, each beside its reconstruction, with their scores.",
-    "rebuilt_memory": "A memory compares; it rebuilds nothing.",
-    "rebuilt_no_photos": "No reconstructions of **{category}** are shown: they would be pictures "
-    "of photos that may not be passed on. Inspect a photo of your own to see one.",
-    "rebuilt_no_weights": "The weights of this model are not bundled, so nothing can be "
-    "reconstructed here.",
+    "confusion_why": "Held-out photos; correct in blue, mistaken in red.",
+    "reconstructions": "Rendered examples, each beside its reconstruction, with their scores.",
+    "reconstructions_memory": "This model compares with a memory bank; it reconstructs nothing.",
+    "reconstructions_no_photos": "No reconstructions of **{category}** are shown, as its photos "
+    "may not "
+    "be redistributed. Inspect a photo of your own to see one.",
+    "reconstructions_no_weights": "The weights of this model are not bundled, so there are no "
+    "reconstructions.",
 }
 
 CHINESE = {
@@ -173,24 +176,23 @@ CHINESE = {
     "steel_precision": "精确率",
     "steel_recall": "召回率",
     "by_class": "按类别",
-    "refused_none": "未评测：对其他物体的照片如何判断。",
-    "refused_head": "判为不属于这六类",
-    "refused": "拒识率",
-    "refused_neu": "NEU，留出",
-    "refused_others": "其他产品",
+    "rejected_none": "未评测：对其他物体的照片如何判断。",
+    "rejected_head": "判为不属于这六类",
+    "rejected": "拒识率",
+    "rejected_neu": "NEU，留出",
+    "rejected_others": "其他产品",
     "model_on": "{category} 的 {model}",
     "auroc": "AUROC {value}{interval}",
     "auroc_interval": "（95 %：{low}–{high}）",
     "auroc_none": "AUROC 未评测",
     "roc": "ROC：{auroc}",
+    "scores": "良品与缺陷品照片的得分",
     "roc_label": "{name} 的 ROC 曲线。{auroc}。",
     "roc_photos": "{normal} 张良品和 {defective} 张缺陷品测试照片",
     "roc_thesis": "论文得分 {value}",
     "roc_f1": "测试标签所允许的最佳 F1 为 {value}",
     "semicolon": "；",
     "stop": "。",
-    "histogram": "良品与缺陷品照片的得分",
-    "histogram_label": "{name} 的得分直方图。{cost}",
     "training": "训练：{epochs} 轮",
     "training_label": "{name} 的训练曲线。",
     "training_photos": "{fit} 张照片，另留出 {held_out} 张；学习率 {rate}。",
@@ -199,36 +201,9 @@ CHINESE = {
     "confusion": "混淆矩阵",
     "confusion_label": "钢材分类器的混淆矩阵。",
     "confusion_why": "留出的照片；蓝色为识别正确，红色为识别错误。",
-    "rebuilt": "渲染示例与各自的重建图并排显示，并附得分。",
-    "rebuilt_memory": "记忆模型只做比较，不做重建。",
-    "rebuilt_no_photos": "不显示 **{category}** 的重建图：它们来自不允许再分发的照片。"
+    "reconstructions": "渲染示例与各自的重建图并排显示，并附得分。",
+    "reconstructions_memory": "记忆模型只做比较，不做重建。",
+    "reconstructions_no_photos": "不显示 **{category}** 的重建图：它们来自不允许再分发的照片。"
     "检测一张您自己的照片即可看到重建图。",
-    "rebuilt_no_weights": "该模型的权重未随附，此处无法重建。",
+    "reconstructions_no_weights": "该模型的权重未随附，此处无法重建。",
 }
-
-FIGURES = {
-    "False alarms, of all good photos": "误报率（占全部良品照片）",
-    "Found, of all defective photos": "检出率（占全部缺陷品照片）",
-    "thesis score": "论文得分",
-    "calibrated": "校准得分",
-    "Score (× normal limit)": "得分（正常上限的倍数）",
-    "Photos": "照片数",
-    "good, held out ({count})": "良品，留出（{count}）",
-    "good, test ({count})": "良品，测试（{count}）",
-    "defective, test ({count})": "缺陷品，测试（{count}）",
-    "limit": "上限",
-    "Epoch": "轮次",
-    "Loss": "损失",
-    "training": "训练",
-    "held out": "留出",
-    "kept: epoch {epoch}": "采用：第 {epoch} 轮",
-    "Called": "识别为",
-    "True class": "真实类别",
-    "crazing": "裂纹",
-    "inclusion": "夹杂",
-    "patches": "斑块",
-    "pitted surface": "麻点",
-    "rolled-in scale": "压入氧化铁皮",
-    "scratches": "划痕",
-}
-"""What is written in a figure → in Chinese."""

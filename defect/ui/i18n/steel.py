@@ -4,29 +4,27 @@ from __future__ import annotations
 
 ENGLISH = {
     "steel_intro": "A small CNN names the defect on a close-up of hot-rolled steel: **crazing, "
-    "inclusion, patches, pitted surface, rolled-in scale** or **scratches**. A photo unlike all it "
-    "was taught is told apart. The examples are rendered by this project, not photographed.",
+    "inclusion, patches, pitted surface, rolled-in scale** or **scratches**. Photos that show "
+    "none of these are recognised as such. The examples are rendered by this project.",
     "steel_photo": "Steel surface",
     "steel_prompt": "Click an example, or upload a close-up of a hot-rolled steel surface.",
-    "steel_cam": "What spoke for it (Grad-CAM)",
+    "steel_cam": "Evidence (Grad-CAM)",
     "steel_unknown": "Not one of these six",
-    "steel_unknown_why": "This photo is unlike every steel surface the network was taught "
-    "({novelty} × the limit). Of the six, {nearest} comes nearest; do not rely on it.",
-    "steel_why": "{sure}, among these six ({confidence}), {margin} points before {second}.",
+    "steel_unknown_why": "This photo is unlike every steel surface the network was trained on "
+    "({ood_score}× the limit). {nearest} comes closest, but do not rely on it.",
+    "steel_why": "{certainty} ({confidence}), {margin} points ahead of {second}.",
     "steel_certain": "Almost certain",
     "steel_likely": "Likely",
     "steel_unsure": "Unsure",
-    "steel_figures": "On {count} held-out NEU photos: {accuracy} % right, macro F1 {f1}.",
+    "steel_figures": "On {count} held-out NEU photos: accuracy {accuracy} %, macro F1 {f1}.",
     "steel_many_prompt": "Add close-ups of steel, a folder or a ZIP, then press <b>Classify "
     "all</b>.",
-    "steel_stopped": "Stopped. Add close-ups of steel, a folder or a ZIP, then press <b>Classify "
-    "all</b>.",
     "steel_classify_all": "Classify all",
-    "steel_cam_alt": "The photo with the regions that led to the class in yellow",
+    "steel_cam_alt": "The photo, with the evidence for the class in yellow",
     "steel_count": "{count} {name}",
-    "steel_gallery": "Classes, the least sure first",
-    "steel_table": "Table, the least sure first",
-    "steel_not_classified": "<b>Not classified.</b> {why}",
+    "steel_gallery": "Classes, least certain first",
+    "steel_table": "Table, least certain first",
+    "steel_failed": "<b>Not classified.</b> {why}",
     "head_class": "Class",
     "head_confidence": "Confidence",
     "head_second": "Second",
@@ -42,22 +40,21 @@ CHINESE = {
     "steel_prompt": "点击一个示例，或上传一张热轧钢表面的特写。",
     "steel_cam": "判定依据（Grad-CAM 热力图）",
     "steel_unknown": "不属于这六类",
-    "steel_unknown_why": "这张照片与网络学过的所有钢材表面都不同（为上限的 {novelty} 倍）。"
+    "steel_unknown_why": "这张照片与网络学过的所有钢材表面都不同（为上限的 {ood_score} 倍）。"
     "六类中最接近的是 {nearest}，请勿以此为准。",
-    "steel_why": "{sure}：在这六类中的概率为 {confidence}，比第二位 {second} 高 "
+    "steel_why": "{certainty}：在这六类中的概率为 {confidence}，比第二位 {second} 高 "
     "{margin} 个百分点。",
     "steel_certain": "几乎确定",
     "steel_likely": "可能性较大",
     "steel_unsure": "不确定",
     "steel_figures": "在 {count} 张留出的 NEU 照片上：正确率 {accuracy} %，宏平均 F1 {f1}。",
     "steel_many_prompt": "添加钢材表面特写、文件夹或 ZIP，然后点击<b>全部分类</b>。",
-    "steel_stopped": "已停止。添加钢材表面特写、文件夹或 ZIP，然后点击<b>全部分类</b>。",
     "steel_classify_all": "全部分类",
     "steel_cam_alt": "照片，黄色为判定类别所依据的区域",
     "steel_count": "{name} {count}",
     "steel_gallery": "分类结果，最不确定的在前",
     "steel_table": "表格，最不确定的在前",
-    "steel_not_classified": "<b>未分类。</b>{why}",
+    "steel_failed": "<b>未分类。</b>{why}",
     "head_class": "类别",
     "head_confidence": "置信度",
     "head_second": "第二位",

@@ -1,46 +1,48 @@
 // What this browser inspected: small pictures in its own storage, bounded, never sent anywhere.
 const HISTORY = "defect.history.1";
-const MOST_KEPT = 24, MOST_BYTES = 160000, THUMB = 96;
+const MAX_ENTRIES = 24, MAX_BYTES = 160000, THUMBNAIL_SIDE = 96;
 
 function readHistory() {
   try {
-    const kept = JSON.parse(localStorage.getItem(HISTORY));
-    return Array.isArray(kept) ? kept.filter((entry) => entry && entry.thumb) : [];
+    const entries = JSON.parse(localStorage.getItem(HISTORY));
+    const usable = (entry) => entry && entry.thumb && Number.isFinite(entry.threshold);
+    return Array.isArray(entries) ? entries.filter(usable) : [];
   } catch {
     return []; // not allowed to store, or damaged
   }
 }
 
 function writeHistory(entries) {
-  let kept = entries.slice(0, MOST_KEPT);
-  while (kept.length && JSON.stringify(kept).length > MOST_BYTES) kept = kept.slice(0, -1);
+  let stored = entries.slice(0, MAX_ENTRIES);
+  while (stored.length && JSON.stringify(stored).length > MAX_BYTES) stored = stored.slice(0, -1);
   try {
-    localStorage.setItem(HISTORY, JSON.stringify(kept));
+    localStorage.setItem(HISTORY, JSON.stringify(stored));
   } catch {
     // Full or forbidden: the page works without.
   }
   document.dispatchEvent(new Event("defect:history"));
 }
 
-// The same look at another threshold, or the same example again, takes its old entry's place.
-function remember(look, limit, canvas) {
-  const scale = THUMB / Math.max(canvas.width, canvas.height);
-  const small = document.createElement("canvas");
-  small.width = Math.max(1, Math.round(canvas.width * scale));
-  small.height = Math.max(1, Math.round(canvas.height * scale));
+// The same inspection at another threshold, or the same example again, replaces its old entry.
+function remember(inspection, threshold, canvas) {
+  const scale = THUMBNAIL_SIDE / Math.max(canvas.width, canvas.height);
+  const small = createCanvas(
+    Math.max(1, Math.round(canvas.width * scale)),
+    Math.max(1, Math.round(canvas.height * scale)),
+  );
   const context = small.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(canvas, 0, 0, small.width, small.height);
   const entry = {
-    id: look.id,
+    id: inspection.id,
     thumb: small.toDataURL("image/jpeg", 0.75),
-    name: look.example || look.name.slice(0, 60),
-    model: look.model,
-    category: look.category,
-    example: look.example,
-    defective: look.score >= stepsOf(limit),
-    score: look.score,
-    limit,
+    name: inspection.example || inspection.name.slice(0, 60),
+    model: inspection.model,
+    category: inspection.category,
+    example: inspection.example,
+    defective: isDefective(inspection, threshold),
+    score: inspection.score,
+    threshold,
   };
   const key = (some) => some.example && [some.example, some.model, some.category].join();
   const others = readHistory().filter(
@@ -55,29 +57,28 @@ function historyPanel(element) {
   clear.addEventListener("click", () => writeHistory([]));
 
   function show() {
-    sayAll(element);
+    translateAll(element);
     const entries = readHistory();
     clear.hidden = !entries.length;
     element.querySelector(".history-empty").hidden = entries.length > 0;
-    list.replaceChildren(...entries.map(tile));
+    list.replaceChildren(...entries.map(createItem));
   }
 
-  function tile(entry) {
+  function createItem(entry) {
     const item = document.createElement("li");
-    const word = say(entry.defective ? "defective" : "looks_normal");
-    const values = { score: multiple(entry.score), limit: entry.limit.toFixed(2) };
+    const values = { score: formatMultiple(entry.score), threshold: entry.threshold.toFixed(2) };
     // An upload is not kept, so only examples can be opened again.
     const box = document.createElement(entry.example ? "a" : "span");
-    if (entry.example) box.href = linkTo({ ...entry, threshold: values.limit });
+    if (entry.example) box.href = linkTo({ ...entry, threshold: values.threshold });
     const picture = document.createElement("img");
     picture.src = entry.thumb;
     picture.alt = "";
     const text = document.createElement("span");
     text.className = entry.defective ? "bad" : "good";
-    text.textContent = `${word} ${values.score} ×`;
+    text.textContent = `${verdictWord(entry.defective)} ${values.score}×`;
     const name = document.createElement("small");
     name.textContent = `${entry.name} · ${entry.model.toUpperCase()} ${entry.category}`;
-    box.title = say("history_title", { ...values, name: entry.name });
+    box.title = translate("history_title", { ...values, name: entry.name });
     box.append(picture, text, name);
     item.append(box);
     return item;

@@ -1,19 +1,20 @@
 // The viewer: every control redraws what the browser holds; none asks the server.
-const MOST_ROWS = 8;
+const MAX_ROWS = 8;
 
-// As last chosen; the models compared are drawn alike.
-const latest = { limit: 1, view: "overlay", wipe: 0, opacity: 72, colours: "heat" };
-const moved = () => document.dispatchEvent(new Event("defect:moved"));
+// What each viewer's controls were last set to, by the viewer's name; a comparison follows them.
+const viewerStates = {};
 
-function viewer(element, props, watch) {
+function viewer(element, props, watch, name) {
   const $ = (selector) => element.querySelector(selector);
   const canvas = $(".stage canvas"), verdict = $(".verdict"), legend = $(".legend canvas");
   const [number, range] = element.querySelectorAll(".strong input");
-  const [wipe, opacity] = ["wipe", "opacity"].map((name) => $(`input[id$=${name}-range]`));
+  const [wipe, opacity] = ["wipe", "opacity"].map((part) => $(`input[id$=${part}-range]`));
   const colours = $("select");
-  const plot = scorePlot($(".plot"));
-  const state = latest;
-  let sent = {}, look = null, asked = 0, waiting = false;
+  const histogram = $("score-histogram");
+  const state = { threshold: 1, view: "overlay", wipe: 0, opacity: 100, colours: "heat" };
+  viewerStates[name] = state;
+  const moved = () => document.dispatchEvent(new CustomEvent("defect:moved", { detail: name }));
+  let sent = {}, inspection = null, turn = 0, waiting = false;
 
   const redraw = () => {
     if (waiting) return;
@@ -25,72 +26,92 @@ function viewer(element, props, watch) {
   };
 
   function paint() {
-    canvas.hidden = !look;
-    $(".empty").hidden = Boolean(look);
-    if (look) {
-      const scale = Math.min(2, Math.max(1, 640 / look.photo.width), 1280 / look.photo.width);
-      const width = Math.round(look.photo.width * scale);
-      const height = Math.round(look.photo.height * scale);
+    canvas.hidden = !inspection;
+    $(".empty").hidden = Boolean(inspection);
+    if (inspection) {
+      const { photo } = inspection;
+      const scale = Math.min(2, Math.max(1, 640 / photo.width), 1280 / photo.width);
+      const width = Math.round(photo.width * scale), height = Math.round(photo.height * scale);
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-      drawStage(canvas, look, state);
+      drawStage(canvas, inspection, state);
     }
     showVerdict();
     showLegend();
     showRegions();
     showCost();
-    plot.move(state.limit, look && look.score);
-    // For whoever looks on: what is on the screen now.
-    element.dataset.painted = state.limit.toFixed(2);
+    histogram.setAttribute("threshold", state.threshold);
+    if (inspection) histogram.setAttribute("photo", inspection.score);
+    else histogram.removeAttribute("photo");
+    // For whoever watches the page: what is on the screen now.
+    element.dataset.painted = state.threshold.toFixed(2);
   }
 
-  // A model that rebuilds nothing has no view of it.
+  // A detector that reconstructs nothing has no view of it.
   function offerViews() {
-    const absent = { reconstruction: look && !look.reconstruction, error: look && !look.error };
+    const absent = {
+      reconstruction: inspection && !inspection.reconstruction,
+      error: inspection && !inspection.error,
+    };
     for (const view of element.querySelectorAll(".views input")) {
       view.parentElement.hidden = Boolean(absent[view.value]);
       if (absent[state.view]) view.checked = view.value === "overlay";
     }
     if (absent[state.view]) state.view = "overlay";
+    $(".copy").hidden = sent.linkable === false;
   }
 
   function showVerdict() {
-    const bad = look && look.score >= stepsOf(state.limit);
-    const kind = look ? (bad ? "bad" : "good") : sent.kind === "problem" ? "problem" : "";
-    const word = look ? (bad ? "defective" : "looks_normal") : kind ? "not_inspected" : "no_photo";
-    const why = look
-      ? sentenceOf(look, state.limit)
-      : sent.kind === "problem" ? sent.text : say(sent.prompt || "prompt_upload");
+    const found = inspection;
+    const defective = found && isDefective(found, state.threshold);
+    const kind = found ? (defective ? "bad" : "good") : sent.kind === "problem" ? "problem" : "";
+    const why = found
+      ? sentenceOf(found, state.threshold)
+      : sent.kind === "problem" ? sent.text : translate(sent.prompt || "prompt_upload");
     verdict.className = "verdict " + kind;
-    $(".word").textContent = say(word);
+    $(".word").textContent = found
+      ? verdictWord(defective)
+      : translate(kind ? "not_inspected" : "no_photo");
     $(".why").textContent = why;
-    const seen = look ? verdictOf(look, state.limit) : why;
-    canvas.setAttribute("aria-label", `${say("view_" + state.view)}. ${seen}`);
+    const seen = found ? verdictOf(found, state.threshold) : why;
+    canvas.setAttribute("aria-label", `${translate("view_" + state.view)}. ${seen}`);
+    showGauge();
+    $(".numbers-line").textContent = found ? numbersOf(found) : "";
+    $(".notes").textContent = found ? found.notes.join(" ") : "";
+    $(".warning").hidden = !found?.unfamiliar;
+    $(".warning").textContent = found?.unfamiliar
+      ? translate("unfamiliar", { category: found.category })
+      : "";
+  }
+
+  function numbersOf(found) {
+    const numbers = translate("numbers", {
+      score: formatMultiple(found.score),
+      threshold: state.threshold.toFixed(2),
+      model: found.model.toUpperCase(),
+      category: found.category,
+    });
+    if (found.thesis_score === null) return numbers;
+    return numbers + translate("numbers_thesis", {
+      thesis: found.thesis_score.toFixed(4),
+      thesis_limit: found.thesis_limit.toFixed(4),
+    });
+  }
+
+  function showGauge() {
     const gauge = $(".gauge"), tick = $(".tick");
-    gauge.classList.toggle("idle", !look);
-    const part = (value) => Math.min(value / 3, 1) * 100;
-    const at = part(state.limit);
-    $(".fill").style.width = `${look ? part(look.score / STEPS) : 0}%`;
+    gauge.classList.toggle("idle", !inspection);
+    const percentOf = (multiple) => Math.min(multiple / 3, 1) * 100;
+    const at = percentOf(state.threshold);
+    $(".fill").style.width = `${inspection ? percentOf(multipleOf(inspection.score)) : 0}%`;
     tick.style.left = `${at}%`;
     tick.className = "tick " + (at > 78 ? "last" : at < 22 ? "first" : "");
-    const limit = state.limit.toFixed(2);
-    tick.firstChild.textContent = state.limit === 1 ? say("normal_limit") : say("threshold_at", { limit });
-    const score = look ? multiple(look.score) : "";
-    gauge.setAttribute("aria-label", look ? say("gauge", { score, limit }) : say("no_photo"));
-    const numbers = look && {
-      score,
-      limit,
-      model: look.model.toUpperCase(),
-      category: look.category,
-    };
-    const thesis = look && look.thesis_score !== null && {
-      thesis: look.thesis_score.toFixed(4),
-      thesis_limit: look.thesis_limit.toFixed(4),
-    };
-    $(".numbers-line").textContent =
-      (look ? say("numbers", numbers) : "") + (thesis ? say("numbers_thesis", thesis) : "");
-    $(".notes").textContent = look ? look.notes.join(" ") : "";
-    $(".warning").hidden = !look?.unfamiliar;
-    $(".warning").textContent = look?.unfamiliar ? say("unfamiliar", { category: look.category }) : "";
+    const threshold = state.threshold.toFixed(2);
+    tick.firstChild.textContent =
+      state.threshold === 1 ? translate("normal_limit") : translate("threshold_at", { threshold });
+    const label = inspection
+      ? translate("gauge", { score: formatMultiple(inspection.score), threshold })
+      : translate("no_photo");
+    gauge.setAttribute("aria-label", label);
   }
 
   function showLegend() {
@@ -100,11 +121,11 @@ function viewer(element, props, watch) {
     if (!scale || legend.dataset.drawn === key) return;
     legend.dataset.drawn = key;
     drawLegend(legend, scale, state.colours);
-    $(".legend-name").textContent = say(state.view === "error" ? "legend_error" : "legend_map");
+    $(".legend-name").textContent = translate(state.view === "error" ? "legend_error" : "legend_map");
     const ticks = scale.ticks.map((tick) => {
       const mark = document.createElement("span");
       mark.textContent = tick === scale.ticks.at(-1) ? `${tick}+` : tick;
-      mark.style.left = `${100 * scale.place(tick)}%`;
+      mark.style.left = `${100 * scale.position(tick)}%`;
       return mark;
     });
     $(".ticks").replaceChildren(...ticks);
@@ -112,86 +133,89 @@ function viewer(element, props, watch) {
 
   function showRegions() {
     const box = $(".regions");
-    const found = look ? look.regions(state.limit) : [];
+    const found = inspection ? inspection.regions(state.threshold) : [];
     if (!found.length) {
-      const nothing = document.createElement("p");
-      nothing.className = "absent";
-      nothing.textContent = say(look ? "regions_none" : "regions_wait");
-      return box.replaceChildren(nothing);
+      const text = translate(inspection ? "regions_none" : "regions_wait");
+      return box.replaceChildren(paragraph(text));
     }
     const table = document.createElement("table");
-    const heads = ["region", "region_area", "region_peak"].map((key) => say(key));
-    const line = (cells, kind) => {
-      const row = document.createElement("tr");
+    const addRow = (part, cells, allHeads) => {
+      const row = part.insertRow();
       cells.forEach((text, i) => {
-        const head = kind === "th" || i === 0;
+        const head = allHeads || i === 0;
         const cell = document.createElement(head ? "th" : "td");
-        if (head) cell.scope = kind === "th" ? "col" : "row";
+        if (head) cell.scope = allHeads ? "col" : "row";
         cell.textContent = text;
         row.append(cell);
       });
-      return row;
     };
-    table.createTHead().append(line(heads, "th"));
+    const heads = ["region", "region_area", "region_peak"].map((key) => translate(key));
+    addRow(table.createTHead(), heads, true);
     const body = table.createTBody();
-    for (const region of found.slice(0, MOST_ROWS)) {
-      const peak = `${multiple(region.peak)} ×`;
-      body.append(line([placeName(region.where), percent(region.area), peak], "td"));
+    for (const { where, area, peak } of found.slice(0, MAX_ROWS)) {
+      addRow(body, [positionName(where), formatPercent(area), `${formatMultiple(peak)}×`]);
     }
     box.replaceChildren(table);
-    if (found.length > MOST_ROWS) {
-      const more = document.createElement("p");
-      more.className = "absent";
-      more.textContent = say("regions_more", { count: found.length - MOST_ROWS });
-      box.append(more);
+    if (found.length > MAX_ROWS) {
+      box.append(paragraph(translate("regions_more", { count: found.length - MAX_ROWS })));
     }
   }
 
+  function paragraph(text) {
+    const made = document.createElement("p");
+    made.className = "absent";
+    made.textContent = text;
+    return made;
+  }
+
   function showCost() {
-    $(".cost").textContent = sent.scores ? costOf(sent.scores, state.limit) : "";
+    $(".cost").textContent = sent.scores ? costOf(sent.scores, state.threshold) : "";
     let chosen = null;
     for (const button of element.querySelectorAll("[data-preset]")) {
       const value = sent.presets?.[button.dataset.preset];
       button.disabled = value === undefined;
-      const on = value !== undefined && Math.abs(value - state.limit) < 0.005;
+      const on = value !== undefined && Math.abs(value - state.threshold) < 0.005;
       button.setAttribute("aria-pressed", on);
       if (on) chosen = button.dataset.hint;
     }
-    $(".preset-said").textContent = chosen ? say(chosen) : say("threshold_hint");
+    $(".preset-hint").textContent = translate(chosen || "threshold_hint");
   }
 
-  function setLimit(value, from) {
+  function setThreshold(value, from) {
     if (!Number.isFinite(value)) return;
-    state.limit = Math.round(Math.min(Math.max(value, 0.3), 3) * 100) / 100;
-    if (from !== range) range.value = state.limit;
-    if (from !== number) number.value = state.limit.toFixed(2);
-    range.setAttribute("aria-valuetext", say("gauge_limit", { limit: state.limit.toFixed(2) }));
+    state.threshold = Math.round(clamp(value, 0.3, 3) * 100) / 100;
+    const threshold = state.threshold.toFixed(2);
+    if (from !== range) range.value = state.threshold;
+    if (from !== number) number.value = threshold;
+    range.setAttribute("aria-valuetext", translate("gauge_threshold", { threshold }));
     moved();
     redraw();
   }
 
-  // Read out and noted once the slider rests, not at every step.
-  function settle() {
-    $(".spoken").textContent = look ? verdictOf(look, state.limit) : "";
-    if (look) remember(look, state.limit, canvas);
+  // Read out and remembered once the slider rests, not at every step.
+  function announce() {
+    $(".announced").textContent = inspection ? verdictOf(inspection, state.threshold) : "";
+    if (inspection) remember(inspection, state.threshold, canvas);
   }
 
-  range.addEventListener("input", () => setLimit(range.valueAsNumber, range));
+  range.addEventListener("input", () => setThreshold(range.valueAsNumber, range));
   number.addEventListener("input", () => {
     const inside = number.valueAsNumber >= 0.3 && number.valueAsNumber <= 3;
-    if (inside) setLimit(number.valueAsNumber, number);
+    if (inside) setThreshold(number.valueAsNumber, number);
   });
-  number.addEventListener("change", () => setLimit(number.valueAsNumber || state.limit));
-  for (const part of [range, number]) part.addEventListener("change", () => requestAnimationFrame(settle));
+  number.addEventListener("change", () => setThreshold(number.valueAsNumber || state.threshold));
+  for (const part of [range, number]) {
+    part.addEventListener("change", () => requestAnimationFrame(announce));
+  }
   for (const button of element.querySelectorAll("[data-preset]")) {
     button.addEventListener("click", () => {
-      setLimit(sent.presets[button.dataset.preset]);
-      requestAnimationFrame(settle);
+      setThreshold(sent.presets[button.dataset.preset]);
+      requestAnimationFrame(announce);
     });
   }
-  const bind = (control, name, event) =>
+  const bind = (control, part, event) =>
     control.addEventListener(event, () => {
-      state[name] = control.type === "range" ? control.valueAsNumber : control.value;
+      state[part] = control.type === "range" ? control.valueAsNumber : control.value;
       moved();
       redraw();
     });
@@ -200,47 +224,44 @@ function viewer(element, props, watch) {
   bind(colours, "colours", "change");
   for (const view of element.querySelectorAll(".views input")) bind(view, "view", "change");
   dragWipe(canvas, wipe);
-  bindTools(element, canvas, () => ({ sent, look, limit: state.limit }));
+  bindTools(element, canvas, () => ({ sent, inspection, threshold: state.threshold }));
 
-  function learn(known) {
-    sent = { ...sent, ...known, kind: sent.kind };
-    if (sent.scores) plot.draw(sent.scores);
-    paint();
-    settle();
-  }
+  const showScores = () => {
+    if (sent.scores) histogram.setAttribute("scores", JSON.stringify(sent.scores));
+    else histogram.removeAttribute("scores");
+  };
 
   async function receive() {
     const value = props.value || {};
     if (value.kind === "known") {
-      if (!look) learn(value); // else a photo came meanwhile
-      return;
+      if (inspection) return; // a photo came meanwhile
+      sent = { ...sent, ...value, kind: sent.kind };
+    } else {
+      const mine = ++turn;
+      let opened = null;
+      try {
+        if (value.kind === "inspection") opened = await openInspection(value);
+      } catch (problem) {
+        console.error(problem);
+      }
+      if (mine !== turn) return; // something newer came meanwhile
+      [sent, inspection] = [value, opened];
     }
-    const turn = ++asked;
-    let opened = null;
-    try {
-      if (value.kind === "look") opened = await openLook(value);
-    } catch (problem) {
-      console.error(problem);
-    }
-    if (turn !== asked) return; // something newer came meanwhile
-    const plotted = JSON.stringify(value.scores) !== JSON.stringify(sent.scores);
-    [sent, look] = [value, opened];
     offerViews();
-    if (plotted && sent.scores) plot.draw(sent.scores);
+    showScores();
     paint();
-    settle();
-    element.dataset.look = value.id || "";
+    announce();
+    element.dataset.inspection = value.id || "";
   }
 
-  function speak() {
-    sayAll(element);
-    if (sent.scores) plot.draw(sent.scores);
+  function showTexts() {
+    translateAll(element);
     redraw();
   }
   watch("value", receive);
-  onLanguage(speak);
-  speak();
-  setLimit(Number(new URLSearchParams(location.search).get("threshold")) || 1);
+  onLanguage(showTexts);
+  showTexts();
+  setThreshold(Number(new URLSearchParams(location.search).get("threshold")) || 1);
   receive();
 }
 
@@ -248,8 +269,7 @@ function viewer(element, props, watch) {
 function dragWipe(canvas, wipe) {
   const move = (event) => {
     const box = canvas.getBoundingClientRect();
-    const share = (event.clientX - box.left) / box.width;
-    wipe.value = Math.round(100 * Math.min(Math.max(share, 0), 1));
+    wipe.value = Math.round(100 * clamp((event.clientX - box.left) / box.width, 0, 1));
     wipe.dispatchEvent(new Event("input"));
   };
   canvas.addEventListener("pointerdown", (event) => {
@@ -260,19 +280,20 @@ function dragWipe(canvas, wipe) {
 }
 
 function bindTools(element, canvas, now) {
-  const told = element.querySelector(".copied"), field = element.querySelector(".link");
+  const answer = element.querySelector(".copied"), field = element.querySelector(".link");
   element.querySelector(".copy").addEventListener("click", async () => {
-    const { sent, look, limit } = now();
-    const link = linkTo({ ...sent, threshold: limit.toFixed(2) });
+    const { sent, inspection, threshold } = now();
+    const link = linkTo({ ...sent, threshold: threshold.toFixed(2) });
     field.hidden = true;
     try {
       await navigator.clipboard.writeText(link);
-      told.textContent = say(look && !sent.example ? "copied_without_photo" : "copied");
+      const without = inspection && !sent.example;
+      answer.textContent = translate(without ? "copied_without_photo" : "copied");
     } catch {
       // Not allowed in this frame: shown, to be copied by hand.
       Object.assign(field, { value: link, hidden: false });
       field.select();
-      told.textContent = "";
+      answer.textContent = "";
     }
   });
   const save = element.querySelector(".save");

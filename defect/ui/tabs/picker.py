@@ -1,4 +1,4 @@
-"""The category and model pickers, and the examples to click, as the tabs share them."""
+"""What the tabs share to choose with: category, model, examples, and what a threshold costs."""
 
 from __future__ import annotations
 
@@ -11,25 +11,35 @@ import gradio as gr
 
 from defect.detectors import catalogue
 from defect.detectors.catalogue import Category, Example
-from defect.networks.autoencoders import AUTOENCODERS
-from defect.ui.greeting import Localised
-from defect.ui.i18n import label, listed, name_of, translate, translate_message
+from defect.detectors.registry import DETECTORS
+from defect.detectors.thresholds import cost
+from defect.ui.i18n import (
+    Localised,
+    join,
+    label,
+    name_of,
+    translate,
+    translate_error,
+    translate_message,
+)
+from defect.ui.sessions import find_header
+from defect.ui.tabs import cards
 from defect.weights.errors import WeightsError
 from defect.weights.hub import DownloadProgress, megabytes
 
 _TICK = 0.5
-"""Seconds between two looks at a download."""
+"""Seconds between two questions how far a download is."""
 
 
 def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Localised]:
     """Category and model side by side; the models offered follow the category.
 
-    A model that is only on the Hub says so with its size, and is fetched when it is chosen; a line
-    underneath tells how far that is, and which models there are no weights of.
+    A model that is only on the Hub says so with its size, and is downloaded when it is chosen; a
+    line underneath says how far that is, and which models there are no weights of.
 
     Args:
         first: chosen at the start.
-        prefix: of the elements' ids, `category`, `model` and `place`.
+        prefix: of the elements' ids, `category`, `model` and `availability`.
     """
     with gr.Row():
         category = gr.Dropdown(
@@ -48,12 +58,12 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Lo
             min_width=150,
             elem_id=f"{prefix}model",
         )
-    text = place_line(first)
-    place = gr.HTML(text, visible=bool(text), padding=False, elem_id=f"{prefix}place")
+    text = availability_line(first)
+    line = gr.HTML(text, visible=bool(text), padding=False, elem_id=f"{prefix}availability")
 
     def choose(name: str, wanted: str | None) -> tuple[gr.Radio, gr.HTML]:
         chosen = catalogue.categories()[name]
-        return model_choice(chosen, wanted), _shown(place_line(chosen))
+        return model_choice(chosen, wanted), _shown(availability_line(chosen))
 
     def fetch(model: str, name: str) -> Iterator[tuple[gr.HTML, gr.Radio]]:
         for text in _fetching(model, name):
@@ -64,20 +74,20 @@ def picker(first: Category, prefix: str = "") -> tuple[gr.Dropdown, gr.Radio, Lo
     category.input(
         choose,
         [category, model],
-        [model, place],
+        [model, line],
         api_visibility="private",
         show_progress="hidden",
     )
     model.input(
         fetch,
         [model, category],
-        [place, model],
+        [line, model],
         api_visibility="private",
         show_progress="hidden",
         concurrency_limit=8,
         concurrency_id="fetch",
     )
-    return category, model, {place: lambda: place_line(first)}
+    return category, model, {line: lambda: availability_line(first)}
 
 
 def model_of(category: Category, wanted: str | None) -> str:
@@ -90,52 +100,61 @@ def model_choice(category: Category, wanted: str | None) -> gr.Radio:
     return gr.Radio(choices=_models(category), value=model_of(category, wanted))
 
 
-def place_line(category: Category) -> str:
+def availability_line(category: Category) -> str:
     """Which of the models are not bundled for a category; empty where all are."""
-    on_hub, nowhere = [], []
-    for model in AUTOENCODERS:
-        where = catalogue.place(model, category.name)
+    on_hub, missing = [], []
+    for model in DETECTORS:
+        where = catalogue.availability(model, category.name)
         if where is None:
-            nowhere.append(model.upper())
+            missing.append(model.upper())
         elif where.kind == "hub":
             on_hub.append(f"{model.upper()} ({megabytes(where.size)})")
-    parts = [translate("place_hub", models=listed(on_hub))] if on_hub else []
-    parts += [translate("place_nowhere", models=listed(nowhere))] if nowhere else []
+    parts = [translate("models_on_hub", models=join(on_hub))] if on_hub else []
+    parts += [translate("models_missing", models=join(missing))] if missing else []
     return _hint(" ".join(parts)) if parts else ""
 
 
 def _fetching(model: str, category: str) -> Iterator[str]:
-    """What the line says while a chosen model is fetched, and after."""
+    """What the line says while a chosen model is downloaded, and after."""
     name = translate("model_of", model=model.upper(), category=category)
     try:
-        described = catalogue.fetch(model, category)
-        if described is None:
-            yield place_line(catalogue.categories()[category])
+        progress = catalogue.fetch(model, category)
+        if progress is None:
+            yield availability_line(catalogue.categories()[category])
             return
-        while described is not None and described.running:
-            yield _bar(name, described)
+        while progress is not None and progress.running:
+            yield _bar(name, progress)
             time.sleep(_TICK)
-            described = catalogue.fetch(model, category)
-    except WeightsError as problem:
-        yield _hint(translate_message(str(problem)))
+            progress = catalogue.fetch(model, category)
+    except WeightsError as error:
+        yield _hint(translate_error(error))
         return
-    if described is not None and described.failure:
-        yield _hint(translate_message(described.failure))
+    if progress is not None and progress.failure:
+        yield _hint(translate_message(progress.failure))
     else:
         yield _hint(translate("fetched", model=name))
 
 
+def cost_text(model: str | None, category: str, threshold: float) -> str:
+    """What the threshold costs; nothing where no scores are stored."""
+    try:
+        metadata, _ = find_header(model, category)
+    except WeightsError:
+        return ""  # the tab says elsewhere that there are no such weights
+    return cards.threshold_cost(cost(metadata, threshold))
+
+
 def wait_for(token: str, model: str, category: str) -> str:
     """Returns the token when the weights' download has ended, well or not."""
-    with suppress(WeightsError):  # which the next look tells
-        while (described := catalogue.fetch(model, category)) is not None and described.running:
+    with suppress(WeightsError):  # which the next inspection reports
+        while (progress := catalogue.fetch(model, category)) is not None and progress.running:
             time.sleep(_TICK)
     return token
 
 
-def _bar(name: str, described: DownloadProgress) -> str:
-    share = 100 * min(described.received / described.size, 1)
-    received, size = megabytes(described.received), megabytes(described.size)
+def _bar(name: str, progress: DownloadProgress) -> str:
+    share = 100 * min(progress.received / progress.size, 1)
+    received, size = megabytes(progress.received), megabytes(progress.size)
     text = translate("fetching", model=name, received=received, size=size)
     return (
         f'{_hint(text)}<div role="progressbar" aria-label="{escape(text)}" aria-valuemin="0" '
@@ -179,7 +198,7 @@ def _models(category: Category) -> list[tuple[str, str]]:
 
 
 def _label(model: str, category: str) -> str:
-    where = catalogue.place(model, category)
+    where = catalogue.availability(model, category)
     if where is None or where.kind != "hub":
         return model.upper()
     return f"{model.upper()} · {megabytes(where.size)}"

@@ -20,12 +20,10 @@ from defect.evaluation.scorecard import (
 )
 from defect.evaluation.scorecard.headers import number_in
 from defect.evaluation.thesis import THESIS_NEU_ACCURACY
-from defect.networks.autoencoders import AUTOENCODERS, MEMORY
-from defect.ui.html_table import hint, number, table
-from defect.ui.i18n import listed, name_of, translate, translate_message
+from defect.ui.i18n import join, name_of, translate, translate_message
 
-_TELLING = 0.25
-"""A brightness AUROC this far from 0.5 tells good from defective without any network."""
+_SEPARATES = 0.25
+"""A brightness AUROC this far from 0.5 separates good from defective without any network."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +64,12 @@ def scorecard(rows: Sequence[Row]) -> dict[str, Any]:
     auroc = heads.index("card_auroc")
     shown, styles = [], []
     for row in rows:
-        described = [_written(column.value(row), column.form, row) for column in SCORECARD]
+        cells = [_written(column.value(row), column.form, row) for column in SCORECARD]
         mark = BEST if row.best else LOW if row.below_chance else ""
-        described[auroc] = f"{described[auroc]} {mark}".rstrip()
-        described[0] = f"{described[0]} {'' if row.complete else INCOMPLETE}".rstrip()
-        described[1] = f"{described[1]} {'' if row.bundled else UNBUNDLED}".rstrip()
-        shown.append(described)
+        cells[auroc] = f"{cells[auroc]} {mark}".rstrip()
+        cells[0] = f"{cells[0]} {'' if row.complete else INCOMPLETE}".rstrip()
+        cells[1] = f"{cells[1]} {'' if row.bundled else UNBUNDLED}".rstrip()
+        shown.append(cells)
         styles.append([_STYLES.get(mark, "") if i == auroc else "" for i in range(len(heads))])
     return {
         "headers": [translate(head) for head in heads],
@@ -102,13 +100,14 @@ def reading(rows: Sequence[Row]) -> str:
     bright = {
         row.category: max(row.brightness_auroc, 1 - row.brightness_auroc)
         for row in rows
-        if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _TELLING
+        if row.brightness_auroc is not None and abs(row.brightness_auroc - 0.5) >= _SEPARATES
     }
     if bright:
-        described = [
-            translate("bright_on", value=f"{value:.2f}", category=n) for n, value in bright.items()
+        figures = [
+            translate("bright_on", value=f"{value:.2f}", category=name)
+            for name, value in bright.items()
         ]
-        lines.append(translate("reading_bright", figures=listed(described, "and")))
+        lines.append(translate("reading_bright", figures=join(figures, "and")))
     every = [row.all_defective_f1 for row in rows if row.all_defective_f1 is not None]
     if every:
         low, high = f"{min(every):.2f}", f"{max(every):.2f}"
@@ -127,7 +126,7 @@ def means_table(means: Sequence[Mean]) -> str:
     if not means:
         return hint(translate("means_none"))
     return table(
-        ["", *_said("means_categories", "card_auroc", "card_thesis", "card_pixel")],
+        ["", *_texts("means_categories", "card_auroc", "card_thesis", "card_pixel")],
         [
             [
                 mean.who.upper() if mean.who in DETECTORS else translate("means_best"),
@@ -151,7 +150,7 @@ def kinds_table(result: Result) -> str:
         return hint(translate("kinds_none"))
     count = Counter(result.test.get("scores", {}).get("kind", []))
     return table(
-        _said("kinds_defect", "photos", "card_found", "card_auroc"),
+        _texts("kinds_defect", "photos", "card_found", "card_auroc"),
         [
             [
                 escape(name_of(kind).replace("_", " ")),
@@ -171,8 +170,15 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     if not measured:
         return hint(translate("transfer_none"))
     models = [model for model in DETECTORS if any(key[1] == model for key in measured)]
-    # A memory rebuilds nothing, so it has no thesis score.
-    scorings = {m: ("image",) if m == MEMORY else ("image", "thesis_image") for m in models}
+    # A detector that reconstructs nothing has no thesis score.
+    scorings = {
+        model: [
+            scoring
+            for scoring in ("image", "thesis_image")
+            if any(key[1] == model and scoring in figures for key, figures in measured.items())
+        ]
+        for model in models
+    }
     columns = [(model, scoring) for model in models for scoring in scorings[model]]
     of = {mean.who: mean for mean in means}
     lines = [
@@ -183,7 +189,7 @@ def transfer_table(results: Sequence[Result], means: Sequence[Mean]) -> str:
     foot = [translate("mean")] + [
         number(getattr(of[m], f"{scoring}_auroc") if m in of else None) for m, scoring in columns
     ]
-    calibrated, thesis = _said("transfer_calibrated", "card_thesis")
+    calibrated, thesis = _texts("transfer_calibrated", "card_thesis")
     return table(
         [
             translate("transfer_trained"),
@@ -202,7 +208,7 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
     ]
     models = [
         model
-        for model in AUTOENCODERS
+        for model in DETECTORS
         if any(row.model == model and _published(row, pixel) is not None for row in shared)
     ]
     if not models:
@@ -221,7 +227,7 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
             line += [number(_published(row, pixel)), number(same), number(ours)]
         lines.append(line)
     return table(
-        ["", *_said("thesis_thesis", "thesis_same", "thesis_ours") * len(models)],
+        ["", *_texts("thesis_thesis", "thesis_same", "thesis_ours") * len(models)],
         lines,
         groups=[(model.upper(), 3) for model in models],
     )
@@ -229,18 +235,18 @@ def thesis_table(rows: Sequence[Row], pixel: bool = False) -> str:
 
 def ranking(correlations: Sequence[RankCorrelation]) -> str:
     """Whether the same categories are hard for the thesis and here, by its own score."""
-    described = [
+    figures = [
         translate("ranking_one", model=c.model.upper(), value=f"{c.value:.2f}", count=c.categories)
         for c in correlations
         if c.value is not None
     ]
-    if not described:
+    if not figures:
         return ""
-    return translate("ranking", figures=listed(described, "and"))
+    return translate("ranking", figures=join(figures, "and"))
 
 
 def steel_summary(result: Result) -> str:
-    """How many held-out steel photos are named right, as Markdown."""
+    """How many held-out steel photos are classified correctly, as Markdown."""
     accuracy = number_in(result.test, "accuracy")
     if accuracy is None:
         return translate("not_measured")
@@ -260,7 +266,7 @@ def steel_table(result: Result) -> str:
     if not classes:
         return hint(translate("not_measured"))
     return table(
-        _said("head_class", "photos", "steel_precision", "steel_recall", "card_f1"),
+        _texts("head_class", "photos", "steel_precision", "steel_recall", "card_f1"),
         [
             [escape(name_of(name).replace("_", " ")), str(of["count"])]
             + [number(of[figure]) for figure in ("precision", "recall", "f1")]
@@ -270,21 +276,21 @@ def steel_table(result: Result) -> str:
 
 
 def unknown_table(result: Result) -> str:
-    """How many photos are refused as none of the classes: of the classes, and of other things."""
+    """How many photos are rejected as none of the classes: of the classes, and of other things."""
     noted = result.test.get("unknown")
     if not isinstance(noted, Mapping) or not noted:
-        return hint(translate("refused_none"))
-    neu = translate("refused_neu")
+        return hint(translate("rejected_none"))
+    neu = translate("rejected_neu")
     lines = [[neu, str(noted["neu_photos"]), _percent(noted["neu_refused"], 1)]]
     lines += [[escape(name), "", _percent(share, 1)] for name, share in noted["others"].items()]
     if noted["others_refused"] is not None:
-        others = translate("refused_others")
+        others = translate("rejected_others")
         every = [others, str(noted["other_photos"]), _percent(noted["others_refused"], 1)]
         lines.insert(1, every)
-    return table(_said("refused_head", "photos", "refused"), lines)
+    return table(_texts("rejected_head", "photos", "rejected"), lines)
 
 
-def _said(*keys: str) -> list[str]:
+def _texts(*keys: str) -> list[str]:
     return [translate(key) for key in keys]
 
 
@@ -304,3 +310,43 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
+
+
+def table(
+    heads: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    groups: Sequence[tuple[str, int]] = (),
+    strong_last: bool = False,
+) -> str:
+    """An HTML table, its first column the rows' names. Cells are HTML and escaped by the caller.
+
+    Args:
+        groups: (name, columns) over the heads, from the second column on.
+        strong_last: the last line sums up.
+    """
+    above = ""
+    if groups:
+        cells = "".join(f'<th colspan="{count}">{escape(name)}</th>' for name, count in groups)
+        above = f'<tr class="groups"><td></td>{cells}</tr>'
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = ""
+    for i, line in enumerate(lines):
+        last = ' class="sum"' if strong_last and i == len(lines) - 1 else ""
+        rest = "".join(f"<td>{cell}</td>" for cell in line[1:])
+        body += f'<tr{last}><th scope="row">{line[0]}</th>{rest}</tr>'
+    return (
+        f'<div class="numbers" tabindex="0"><table><thead>{above}<tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def number(value: float | None) -> str:
+    """Three digits; marked where an AUROC is below chance, `n/a` where there is none."""
+    if value is None:
+        return f'<span class="absent">{translate("absent")}</span>'
+    return f'<span class="low">{value:.3f}</span>' if value < 0.5 else f"{value:.3f}"
+
+
+def hint(text: str) -> str:
+    """A subdued line in a table's place."""
+    return f'<p class="absent">{escape(text)}</p>'

@@ -1,7 +1,9 @@
-"""The Steel surface tab: names one of six NEU defects and shows what spoke for it."""
+"""The Steel surface tab: names one of six NEU defects, for one photo or many."""
 
 from __future__ import annotations
 
+from collections import Counter
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -9,11 +11,20 @@ import gradio as gr
 from defect.detectors import catalogue
 from defect.imaging.overlay import draw_cam
 from defect.imaging.photo import ImageError
-from defect.ui import cards as words
-from defect.ui.greeting import Localised
-from defect.ui.i18n import label, translate, translate_message
+from defect.reports.rows import NOT_READ
+from defect.reports.steel_rows import UNKNOWN
+from defect.ui.batches import Batch, Task, steel_task
+from defect.ui.i18n import Localised, label, name_of, translate, translate_error
+from defect.ui.tabs import cards
+from defect.ui.tabs.batch_page import (
+    BatchView,
+    Column,
+    batch_notes,
+    batch_page,
+    summary_html,
+    unreadable_count,
+)
 from defect.ui.tabs.picker import example_gallery, gallery_items
-from defect.ui.tabs.steel_batch import steel_batch
 from defect.ui.uploads import photo_input
 from defect.weights.errors import WeightsError
 
@@ -46,17 +57,19 @@ def steel_tab() -> Localised:
             )
             with gr.Accordion(label("origin"), open=False):
                 origin = gr.Markdown(_origin())
+    with gr.Accordion(label("many_photos"), open=False, elem_id="steel-batch"):
+        localised = batch_page("steel-batch-", _view(), _start)
 
     def classify(path: str | None) -> tuple[Any, ...]:
         if path is None:
             return _waiting(), "", None
         try:
             result = catalogue.classifier()(path)
-        except (ImageError, WeightsError) as problem:
-            return words.problem(str(problem)), "", None
+        except (ImageError, WeightsError) as error:
+            return cards.problem(translate_error(error)), "", None
         return (
-            words.steel_verdict(result),
-            words.probabilities(result),
+            cards.steel_verdict(result),
+            cards.probabilities(result),
             draw_cam(result.photo, result.cam),
         )
 
@@ -78,20 +91,60 @@ def steel_tab() -> Localised:
         gallery: lambda: gallery_items(examples),
         cam: lambda: gr.Image(alt_text=translate("steel_cam_alt")),
         origin: _origin,
-        **steel_batch(),
+        **localised,
     }
 
 
+def _start(threshold: float) -> Task:
+    return steel_task(catalogue.classifier())
+
+
+def _view() -> BatchView:
+    return BatchView(
+        columns=(
+            Column("file", "head_file", 220, number=False),
+            Column("verdict", "head_class", 140, number=False, show=_class),
+            Column("confidence", "head_confidence", 120),
+            Column("second", "head_second", 140, number=False, show=name_of),
+            Column("margin", "head_margin", 100),
+            Column("note", "head_note", 340, number=False),
+        ),
+        caption=lambda row: f"{_class(row.verdict)} · {100 * row.confidence:.0f} % · {row.file}",
+        summary=_summary,
+        prompt="steel_many_prompt",
+        run="steel_classify_all",
+        verb="progress_classifying",
+        failed="steel_failed",
+        gallery="steel_gallery",
+        table="steel_table",
+    )
+
+
+def _class(verdict: str) -> str:
+    """A class, `unknown` or `not read`, for the visitor."""
+    texts = {UNKNOWN: "row_unknown", NOT_READ: "row_not_read"}
+    return translate(texts[verdict]) if verdict in texts else name_of(verdict)
+
+
+def _summary(batch: Batch) -> str:
+    rows = [batch.kind.row(result, batch.about) for result in batch.results]
+    counts = [
+        translate("steel_count", count=count, name=escape(_class(name)))
+        for name, count in Counter(row.verdict for row in rows).most_common()
+    ]
+    return summary_html([*counts, *unreadable_count(batch)], batch_notes(batch))
+
+
 def _waiting() -> str:
-    return words.waiting(translate("steel_prompt"))
+    return cards.waiting(translate("steel_prompt"))
 
 
 def _origin() -> str:
     try:
         metadata, source = catalogue.header("cnn", "neu")
-    except WeightsError as problem:
-        return translate_message(str(problem))
-    text = words.origin(metadata, source)
+    except WeightsError as error:
+        return translate_error(error)
+    text = cards.origin(metadata, source)
     test = metadata.test
     if "accuracy" in test:
         text += "\n\n" + translate(

@@ -40,8 +40,8 @@ def page(browser: Browser, app_url: str, request: pytest.FixtureRequest) -> Iter
 
     Console errors, and requests to any other host, fail the test.
     """
-    given = (*getattr(request, "param", ()), *(None,) * 3)
-    width, theme, query = given[0] or 1280, given[1] or "light", given[2] or ""
+    asked = (*getattr(request, "param", ()), *(None,) * 3)
+    width, theme, query = asked[0] or 1280, asked[1] or "light", asked[2] or ""
     page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
     page.set_default_timeout(30_000)
     errors: list[str] = []

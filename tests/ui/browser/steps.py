@@ -28,31 +28,29 @@ def move_slider(page: Page, element: str, value: float) -> None:
     box.blur()
 
 
-def look_at(page: Page, number: int) -> None:
+def inspect_example(page: Page, number: int) -> None:
     """Picks an example and waits until it is drawn."""
-    before = page.locator("#viewer [data-look]").get_attribute("data-look")
+    before = page.locator("#viewer [data-inspection]").get_attribute("data-inspection")
     pick_example(page, number)
-    expect(page.locator("#viewer [data-look]")).not_to_have_attribute("data-look", before or "")
+    expect(page.locator("#viewer [data-inspection]")).not_to_have_attribute(
+        "data-inspection", before or ""
+    )
     page.locator("#canvas").wait_for()
 
 
-def drag(page: Page, control: str, value: float) -> float:
-    """Sets a range input as a drag does; returns milliseconds until the change is painted."""
-    return float(
-        page.evaluate(
-            """async ([control, value]) => {
-                const input = document.querySelector(control);
-                const frame = () => new Promise(requestAnimationFrame);
-                await frame();
-                const start = performance.now();
-                input.value = value;
-                input.dispatchEvent(new Event("input", { bubbles: true }));
-                await frame(); // the viewer draws in this frame: it asked for it first
-                await new Promise((done) => setTimeout(done, 0)); // after it was painted
-                return performance.now() - start;
-            }""",
-            [control, value],
-        )
+def drag(page: Page, control: str, value: float) -> None:
+    """Sets a range input as a drag does, and waits for the next frame, which shows the change."""
+    page.evaluate(
+        """async ([control, value]) => {
+            const input = document.querySelector(control);
+            const frame = () => new Promise(requestAnimationFrame);
+            await frame();
+            input.value = value;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+            await frame(); // the viewer draws in this frame: it asked for it first
+            await new Promise((done) => setTimeout(done, 0)); // after it was painted
+        }""",
+        [control, value],
     )
 
 

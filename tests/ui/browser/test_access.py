@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.ui.browser.steps import look_at, open_tab
+from tests.ui.browser.steps import inspect_example, open_tab
 
 pytestmark = pytest.mark.browser
 
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [(1280, "light"), (390, "dark")], indirect=True, ids=str)
 def test_no_serious_violation_in_any_tab(page: Page) -> None:
-    look_at(page, 1)
+    inspect_example(page, 1)
     page.locator("#compare-run").click()
-    page.locator("#compare canvas").first.wait_for()
+    page.locator("#comparison canvas").first.wait_for()
     hidden = page.locator(".tab-container.visually-hidden").first
     names = hidden.locator("button").all_text_contents()
     assert {"Inspect", "Results"} <= set(names)
@@ -24,7 +24,7 @@ def test_no_serious_violation_in_any_tab(page: Page) -> None:
         open_tab(page, name)
         if name == "Results":
             page.locator("#results-detail svg").first.wait_for()
-        page.wait_for_timeout(900)  # a tab's parts are mended a moment after they arrive
+        page.wait_for_timeout(900)  # a tab's parts are repaired a moment after they arrive
         found = Axe().run(page).response["violations"]
         serious = [
             (name, each["id"], [node["html"][:200] for node in each["nodes"]])
@@ -68,7 +68,7 @@ def test_inspecting_with_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Home")
     expect(page.locator("#verdict")).to_contain_text("threshold 0.30")
     expect(page.locator("#verdict .word")).to_have_text("Defective")
-    expect(page.locator("#viewer .spoken")).to_contain_text("Defective: ")
+    expect(page.locator("#viewer .announced")).to_contain_text("Defective. ")
     tab_to(page, "[data-preset=balanced]")
     page.keyboard.press("Space")
     expect(page.locator("#threshold input[type=number]")).to_have_value("1.00")
@@ -77,11 +77,11 @@ def test_inspecting_with_the_keyboard_alone(page: Page) -> None:
     assert page.locator("#wipe-range").input_value() == "100"
     tab_to(page, "#compare-run")
     page.keyboard.press("Enter")
-    page.locator("#compare canvas").first.wait_for()
+    page.locator("#comparison canvas").first.wait_for()
 
 
 def test_the_tab_key_passes_the_category_by(page: Page) -> None:
-    look_at(page, 1)
+    inspect_example(page, 1)
     page.locator("#model").get_by_text("CAE").click()
     expect(page.locator("#verdict")).to_contain_text("CAE, rendered_cap")
     page.locator("#category input").focus()
@@ -92,7 +92,7 @@ def test_the_tab_key_passes_the_category_by(page: Page) -> None:
 
 
 def test_every_control_and_picture_has_a_name(page: Page) -> None:
-    look_at(page, 1)
+    inspect_example(page, 1)
     nameless = page.evaluate(
         """() => [...document.querySelectorAll(
             "#viewer :is(input, select, button, canvas[role]), #history button")]
@@ -103,13 +103,13 @@ def test_every_control_and_picture_has_a_name(page: Page) -> None:
 
 
 @pytest.mark.parametrize("page", [(390, "light")], indirect=True, ids=str)
-def test_on_a_phone_the_verdict_comes_before_what_was(page: Page) -> None:
-    look_at(page, 1)
+def test_on_a_phone_the_verdict_comes_before_the_history(page: Page) -> None:
+    inspect_example(page, 1)
     tops = page.evaluate(
         """() => ["#photo", "#verdict", "#canvas", "#threshold", "#history"].map(
             (part) => document.querySelector(part).getBoundingClientRect().top)"""
     )
     assert tops == sorted(tops)
     page.locator("#compare-run").click()
-    page.locator("#compare canvas").first.wait_for()
+    page.locator("#comparison canvas").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -10,12 +10,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import EXAMPLES
-from tests.ui.browser.steps import look_at, move_slider, open_tab
+from tests.ui.browser.steps import inspect_example, move_slider, open_tab
 
 pytestmark = pytest.mark.browser
 SENTENCE = re.compile(r"[A-Za-z][A-Za-z'’-]*(?:[ ,:]+[A-Za-z][A-Za-z'’-]*){2,}")
 """Three words in a row."""
-NAMES = ("PNG, JPEG, BMP, WebP, TIFF", "Song & Yan")
+NAMES = ("PNG, JPEG, BMP, WebP, TIFF, GIF, AVIF, JPEG", "Song & Yan")
 WRITTEN = """() => {
     const nodes = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
     while (nodes.nextNode()) {
@@ -24,7 +24,7 @@ WRITTEN = """() => {
             found.push(nodes.currentNode.textContent);
     }
     // Gradio's own parts have English ones here and there.
-    const ours = "#viewer, #compare, #history, .figures, .batch-card";
+    const ours = "#viewer, #comparison, #history, #product-viewer, .figures, .batch-card";
     for (const box of document.querySelectorAll(":is(" + ours + ") [aria-label]"))
         if (box.checkVisibility()) found.push(box.ariaLabel);
     return found;
@@ -61,14 +61,14 @@ def read(page: Page) -> None:
 @pytest.mark.slow
 def test_no_tab_has_english_left(page: Page, tmp_path: Path) -> None:
     torn = tmp_path / "torn.png"
-    torn.write_bytes(b"\x89PNG\r\n\x1a\nbut no more")
+    torn.write_bytes(b"no picture at all")
     caps = [EXAMPLES / f"rendered_cap/{name}.jpg" for name in ("contamination", "chip", "good")]
     expect(page.locator("#examples")).to_contain_text("缺口")
     expect(page).to_have_title("缺陷检测")
     read(page)
-    look_at(page, 1)
+    inspect_example(page, 1)
     page.locator("#compare-run").click()
-    page.locator("#compare canvas").first.wait_for()
+    page.locator("#comparison canvas").first.wait_for()
     page.get_by_text("权重的来源").first.click()
     expect(page.locator("#origin")).to_contain_text("由本项目渲染")
     read(page)
@@ -102,14 +102,15 @@ def test_no_tab_has_english_left(page: Page, tmp_path: Path) -> None:
     read(page)
 
     open_tab(page, "您的产品")
-    expect(page.locator("#product-card")).to_contain_text("尚未学习")
+    expect(page.locator("#product-card")).to_contain_text("尚无检测器")
     read(page)
     page.locator("#product-files input[type=file]").set_input_files([*caps, torn])
     expect(page.locator("#product-files")).to_contain_text("torn")
     page.locator("#product-teach").click()
     expect(page.locator("#product-card .word")).to_contain_text("学会 我的零件", timeout=60_000)
     page.locator("#product-photo input[type=file]").set_input_files(caps[0])
-    expect(page.locator("#product-verdict .word")).to_be_visible()
+    page.locator("#product-canvas").wait_for()
+    expect(page.locator("#product-verdict")).to_contain_text("异常峰值")
     read(page)
 
     open_tab(page, "结果")

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from defect.weights import files as weights
+from defect.weights import index
 from tests.conftest import ROOT, running_app
 from tests.hub_server import REPO, REVISION, HubServer
-from tests.ui.browser.steps import look_at, pick_example
+from tests.ui.browser.steps import inspect_example, pick_example
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HERE, THERE = "cae/rendered_cap.safetensors", "dae/rendered_cap.safetensors"
@@ -27,12 +27,12 @@ def url(tmp_path: Path, hub_server: HubServer) -> Iterator[str]:
     for folder in ("defect", "examples"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(ROOT / "app.py", copy)
-    listed = {entry.file: entry for entry in weights.read_index()}
+    listed = {entry.file: entry for entry in index.read_index()}
     (copy / "weights/cae").mkdir(parents=True)
     shutil.copy2(ROOT / "weights" / HERE, copy / "weights" / HERE)
     hub = {"repo": REPO, "revision": REVISION, "files": [asdict(listed[THERE])]}
-    weights.write_index(copy / "weights", [listed[HERE]], hub)
-    unbundled = {"schema_version": weights.SCHEMA_VERSION, "files": []}
+    index.write_index(copy / "weights", [listed[HERE]], hub)
+    unbundled = {"schema_version": index.SCHEMA_VERSION, "files": []}
     (copy / "weights/unbundled.json").write_text(json.dumps(unbundled))
     hub_server.files[THERE] = (ROOT / "weights" / THERE).read_bytes()
     hub_server.fault = "held"
@@ -51,13 +51,13 @@ def test_the_verdict_comes_by_itself(browser: Browser, url: str, hub_server: Hub
     page = browser.new_page()
     page.goto(url)
     verdict = page.locator("#verdict")
-    look_at(page, 1)
+    inspect_example(page, 1)
     expect(verdict).to_contain_text("CAE, rendered_cap")
     for number, turn in ((0, "first"), (1, "again")):
         page.locator("#model").get_by_text("DAE").click()
-        expect(page.locator("#place")).to_contain_text("Fetching DAE")
+        expect(page.locator("#availability")).to_contain_text("Downloading DAE")
         pick_example(page, number)
-        expect(verdict).to_contain_text("inspected by itself as soon as it is here")
+        expect(verdict).to_contain_text("inspected automatically when it arrives")
         if turn == "first":  # who goes on to something else meanwhile keeps it
             page.locator("#model").get_by_text("CAE").click()
             expect(verdict).to_contain_text("CAE, rendered_cap")

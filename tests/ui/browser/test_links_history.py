@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import EXAMPLES
-from tests.ui.browser.steps import look_at, move_slider
+from tests.ui.browser.steps import inspect_example, move_slider
 
 pytestmark = pytest.mark.browser
 HISTORY = "localStorage.getItem('defect.history.1')"
@@ -42,10 +42,10 @@ def test_a_link_opens_the_state_it_was_copied_from(page: Page, app_url: str) -> 
     indirect=["page"],
     ids=["nonsense", "no number"],
 )
-def test_nonsense_in_a_link_is_passed_over(page: Page, limit: str) -> None:
+def test_nonsense_in_a_link_is_ignored(page: Page, limit: str) -> None:
     expect(page.locator("#verdict")).to_contain_text("No photo yet")
     expect(page.locator("#threshold input[type=number]")).to_have_value(limit)
-    look_at(page, 1)
+    inspect_example(page, 1)
 
 
 @pytest.mark.parametrize("page", [(1280, "light", "tab=steel")], indirect=True, ids=["steel"])
@@ -54,14 +54,14 @@ def test_a_link_opens_a_tab(page: Page) -> None:
 
 
 def test_history_comes_back_after_a_reload_and_can_be_cleared(page: Page) -> None:
-    expect(page.locator("#history")).to_contain_text("kept in this browser only")
-    look_at(page, 1)
+    expect(page.locator("#history")).to_contain_text("stays in this browser")
+    inspect_example(page, 1)
     entries = page.locator("#history li")
     expect(entries).to_have_count(1)
-    move_slider(page, "threshold", 0.5)  # the same look: its entry follows
+    move_slider(page, "threshold", 0.5)  # the same inspection: its entry follows
     expect(entries.first.locator("a")).to_have_attribute("href", re.compile("threshold=0.50"))
     expect(entries).to_have_count(1)
-    look_at(page, 0)
+    inspect_example(page, 0)
     expect(entries).to_have_count(2)
     expect(entries.first).to_contain_text("good · DAE rendered_cap")
     shown = entries.all_inner_texts()
@@ -82,7 +82,7 @@ def test_history_comes_back_after_a_reload_and_can_be_cleared(page: Page) -> Non
 
 
 def test_history_is_bounded_and_survives_damage(page: Page) -> None:
-    look_at(page, 0)
+    inspect_example(page, 0)
     page.evaluate(
         """() => {
             const one = JSON.parse(localStorage.getItem("defect.history.1"))[0];
@@ -91,14 +91,14 @@ def test_history_is_bounded_and_survives_damage(page: Page) -> None:
             localStorage.setItem("defect.history.1", JSON.stringify(many));
         }"""
     )
-    look_at(page, 1)
+    inspect_example(page, 1)
     kept = page.evaluate(HISTORY)
     assert len(kept) <= 160_000
     assert 2 <= len(json.loads(kept)) <= 24
     assert json.loads(kept)[0]["example"] == "chip"
     page.evaluate("localStorage.setItem('defect.history.1', '{damaged')")
     page.reload()
-    expect(page.locator("#history")).to_contain_text("kept in this browser only")
+    expect(page.locator("#history")).to_contain_text("stays in this browser")
 
 
 def test_an_upload_is_remembered_but_offers_no_link(page: Page) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
+from defect.datasets.rendered import render
 from tests.conftest import EXAMPLES
-from tests.ui.browser.steps import move_slider, open_tab, pick_example
+from tests.ui.browser.steps import move_slider, no_request, open_tab, pick_example
 
 pytestmark = pytest.mark.browser
 
@@ -62,6 +65,51 @@ def test_the_batch_s_threshold_says_what_it_costs(page: Page) -> None:
     expect(cost).not_to_have_text(before)
 
 
+@pytest.mark.slow
+def test_a_taught_detector_is_used_like_any_other(page: Page, tmp_path: Path) -> None:
+    open_tab(page, "Your product")
+    expect(page.locator("#product-verdict")).to_contain_text("Teach or load a detector")
+    good = []
+    for seed in range(6):
+        good.append(tmp_path / f"washer_{seed}.png")
+        Image.fromarray(render("rendered_washer", 40 + seed, "good").image).save(good[-1])
+    page.locator("#product-files input[type=file]").set_input_files(good)
+    expect(page.locator("#product-files")).to_contain_text("washer_5")
+    page.locator("#product-teach").click()
+    expect(page.locator("#product-card .word")).to_contain_text(
+        "my_part learned from 6 photos", timeout=60_000
+    )
+    photo = EXAMPLES / "rendered_washer/rust.jpg"
+    page.locator("#product-photo input[type=file]").set_input_files(photo)
+    page.locator("#product-canvas").wait_for()
+    verdict = page.locator("#product-verdict")
+    expect(verdict).to_contain_text("MEMORY, my_part")
+    with no_request(page):  # the viewer judges by itself, as on the Inspect tab
+        move_slider(page, "product-threshold", 3)
+        expect(verdict).to_contain_text("threshold 3.00")
+    expect(page.locator("#threshold input[type=number]")).to_have_value("1.00")
+    expect(page.locator("#product-histogram rect").first).to_be_visible()
+    expect(page.locator("#product-viewer .copy")).not_to_be_visible()  # nobody else could open it
+    with page.expect_download() as download:
+        page.locator("#product-download").click()
+    assert download.value.suggested_filename == "my_part.safetensors"
+
+    page.locator("#product-batch").get_by_text("Many photos at once").click()
+    name = "a_washer_with_a_rather_long_name_that_is_shown_whole.jpg"
+    shutil.copy(photo, tmp_path / name)
+    files = [tmp_path / name, EXAMPLES / "rendered_washer/good.jpg"]
+    page.locator("#product-batch-files input[type=file]").set_input_files(files)
+    expect(page.locator("#product-batch-files")).to_contain_text("good")
+    page.locator("#product-batch-run").click()
+    expect(page.locator("#product-batch-gallery img")).to_have_count(2)
+    expect(page.locator("#product-batch-gallery")).to_contain_text(name)
+    expect(page.locator("#product-batch-cost")).to_contain_text("photos of good parts")
+    move_slider(page, "product-batch-threshold", 0.3)
+    expect(page.locator("#product-batch-summary")).to_contain_text("2 defective · 0 normal")
+    page.locator("#product-batch-zip").click()
+    expect(page.locator("#product-batch-zip-ready")).to_be_visible()
+
+
 def scorecard_row(page: Page, number: int) -> list[str]:
     rows = page.locator("#scorecard [role=row]:has([role=gridcell])")
     return rows.nth(number).inner_text().split("\n")
@@ -71,7 +119,8 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
     open_tab(page, "Results")
     detail = page.locator("#results-detail")
     expect(detail.locator("svg").first).to_be_visible()
-    expect(page.locator("#results-rebuilt img")).to_have_count(4)
+    expect(detail.locator("score-histogram rect").first).to_be_visible()
+    expect(page.locator("#results-reconstructions img")).to_have_count(4)
     expect(page.locator("#results-steel svg")).to_have_count(2)
 
     head = page.locator("#scorecard [data-testid=header-2]:visible")
@@ -85,8 +134,8 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
 
     page.locator("#results-category input").click()
     page.get_by_role("option", name="bottle").click()
-    expect(page.locator("#results-rebuilt-note")).to_contain_text("may not be passed on")
-    expect(page.locator("#results-rebuilt")).not_to_be_visible()
+    expect(page.locator("#results-reconstructions-note")).to_contain_text("may not be redistributed")
+    expect(page.locator("#results-reconstructions")).not_to_be_visible()
     chosen = detail.inner_text()
     page.locator("#results-model").get_by_text("CAE").click()
     expect(detail).not_to_have_text(chosen)
@@ -121,7 +170,7 @@ def test_nothing_runs_off_the_side(page: Page) -> None:
     pick_example(page, 1)
     page.locator("#canvas").wait_for()
     width = page.viewport_size["width"] if page.viewport_size else 0
-    for tab in ("Inspect", "Steel surface", "Batch", "Results", "API"):
+    for tab in ("Inspect", "Steel surface", "Batch", "Your product", "Results", "API"):
         open_tab(page, tab)
         if tab == "Results":
             page.locator("#results-detail svg").first.wait_for()
