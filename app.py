@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 
 # Read when these libraries are imported, so they are set before.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+# Swept by this app, so it is this app's own.
+os.environ.setdefault("GRADIO_TEMP_DIR", os.path.join(tempfile.gettempdir(), "defect-app"))
 # Otherwise MKL keeps buffers for every thread that ever multiplied matrices.
 os.environ.setdefault("MKL_DISABLE_FAST_MM", "1")
 
@@ -26,7 +29,7 @@ def main() -> None:
         configure_threads()
         # Gradio alone would move on to the next port without a word.
         demo = configure_queue(build_demo())
-        demo.launch(server_port=int(port) if port else None, **launch_options())
+        demo.launch(server_port=int(port) if port else None, **launch_options(demo))
     except WeightsError as error:
         sys.exit(f"defect: {error}")
     except (OSError, ValueError) as error:

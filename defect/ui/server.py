@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors.catalogue import EXAMPLES_FOLDER
-from defect.ui import gradio_internals
-from defect.ui.i18n import texts_for
+from defect.ui import gradio_internals, gradio_server
+from defect.ui.endpoints.catalogue import health
+from defect.ui.i18n import texts_for, translate_message
 from defect.ui.theme import appearance
 
 MAX_WAITING = 64
@@ -28,10 +29,11 @@ def configure_queue(demo: gr.Blocks) -> gr.Blocks:
     return demo
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(demo: gr.Blocks) -> dict[str, Any]:
     """For `launch`: theme, languages, limits, and MCP where its extra is installed."""
     return {
         **appearance(),
+        **gradio_server.protect(demo, translate=translate_message, health=health),
         "max_file_size": MAX_UPLOAD,
         "state_session_capacity": SESSIONS,
         "allowed_paths": [str(EXAMPLES_FOLDER)],
