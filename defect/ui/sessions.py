@@ -19,6 +19,7 @@ from defect.detectors import catalogue
 from defect.detectors.cache import held_bytes
 from defect.detectors.detector import Detector
 from defect.inspection import Message, WeightsSource
+from defect.ui.visitors import VISITORS, StoreFull
 from defect.weights.errors import NotAvailable
 from defect.weights.files import Metadata
 
@@ -69,9 +70,17 @@ class SessionStore(Generic[Value]):
             self._keys[key] = None
             self._entries[key] = value, session
             self._drop_expired()
-            while len(self._entries) > 1 and self._is_full():
-                oldest, _ = self._keys.popitem()
-                del self._entries[oldest]
+            try:
+                while (gone := self._to_drop(key)) is not None:
+                    self._remove(gone)
+            except StoreFull:
+                self._remove(key)
+                raise NotAvailable(
+                    Message(
+                        "store_full",
+                        "The server keeps as much for its visitors as it can. Try again later.",
+                    )
+                ) from None
         return key
 
     def get(self, key: str | None) -> Value | None:
@@ -102,6 +111,14 @@ class SessionStore(Generic[Value]):
     def _drop_expired(self) -> None:
         for key in [key for key in self._entries if key not in self._keys]:
             del self._entries[key]
+
+    def _to_drop(self, newest: str) -> str | None:
+        owners = {key: self._entries[key][1] for key in self._keys}  # in the order of their use
+        return VISITORS.to_drop(owners, newest, self._is_full(), self._most)
+
+    def _remove(self, key: str) -> None:
+        self._keys.pop(key, None)
+        self._entries.pop(key, None)
 
     def _is_full(self) -> bool:
         values = [value for value, _ in self._entries.values()]
