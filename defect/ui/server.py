@@ -29,11 +29,15 @@ def configure_queue(demo: gr.Blocks) -> gr.Blocks:
     return demo
 
 
-def launch_options(demo: gr.Blocks) -> dict[str, Any]:
+def protection(demo: gr.Blocks) -> dict[str, Any]:
+    """Puts the limits of a public server onto the demo; returns options for its `launch`."""
+    return gradio_server.protect(demo, translate=translate_message, health=health)
+
+
+def launch_options() -> dict[str, Any]:
     """For `launch`: theme, languages, limits, and MCP where its extra is installed."""
     return {
         **appearance(),
-        **gradio_server.protect(demo, translate=translate_message, health=health),
         "max_file_size": MAX_UPLOAD,
         "state_session_capacity": SESSIONS,
         "allowed_paths": [str(EXAMPLES_FOLDER)],

@@ -56,6 +56,7 @@ class SessionStore(Generic[Value]):
         # to weigh them together, would count as use.
         self._keys: TTLCache[str, None] = TTLCache(float("inf"), SECONDS, clock)
         self._entries: dict[str, tuple[Value, str | None]] = {}
+        """In the order of their use, each with its session."""
         self._lock = threading.Lock()
 
     def put(self, value: Value, session: str | None = None, key: str | None = None) -> str:
@@ -68,6 +69,7 @@ class SessionStore(Generic[Value]):
         key = key or secrets.token_urlsafe(_KEY_BYTES)
         with self._lock:
             self._keys[key] = None
+            self._entries.pop(key, None)
             self._entries[key] = value, session
             self._drop_expired()
             try:
@@ -90,6 +92,7 @@ class SessionStore(Generic[Value]):
             if key not in self._entries:
                 return None
             self._keys[key] = None  # its hour begins anew
+            self._entries[key] = self._entries.pop(key)
             return self._entries[key][0]
 
     def forget(self, key: str | None) -> None:
@@ -113,7 +116,7 @@ class SessionStore(Generic[Value]):
             del self._entries[key]
 
     def _to_drop(self, newest: str) -> str | None:
-        owners = {key: self._entries[key][1] for key in self._keys}  # in the order of their use
+        owners = {key: owner for key, (_, owner) in self._entries.items()}
         return VISITORS.to_drop(owners, newest, self._is_full(), self._most)
 
     def _remove(self, key: str) -> None:

@@ -121,9 +121,7 @@ def predict_batch(
     report = download_path("inspection.zip")
     try:
         task = inspection_task(find_detector(model, category), threshold)
-        batch = run_to_end(
-            list(dict.fromkeys(uploaded(path) for path in photos or [])), task, report=report
-        )
+        batch = run_to_end([uploaded(path) for path in photos or []], task, report=report)
     except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
     return answers.batch_inspected(batch.rows()), write_csv(batch), str(report)
