@@ -18,7 +18,6 @@ Every photo is brought to the taught photos' mean light first, so exposure alone
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,10 +28,12 @@ from torch import Tensor, nn
 
 from defect.detectors.scoring import (
     GAIN_RANGE,
+    LIMIT_RANGE,
     by_block,
     by_place,
     fold_triangles,
     grid_to_map,
+    is_number,
     unfold_triangles,
 )
 from defect.networks.extractor import PLACES
@@ -117,16 +118,19 @@ def restore_memory(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) ->
         names = sorted(n for n in found.keys() | wanted.keys() if found.get(n) != wanted.get(n))
         raise ValueError(f"its memory does not fit ({', '.join(names)[:80] or 'bank'})")
     for name in _NUMBERS:
-        if not _is_number(numbers.get(name)) or numbers[name] < 0:
+        if not is_number(numbers.get(name)) or numbers[name] < 0:
             raise ValueError(f"its {name} is not a number of 0 or more")
-    if min(numbers["place_limit"], numbers["bank_limit"], numbers["limit"]) <= 1e-9:
-        raise ValueError("one of its limits is zero")
+    for name in ("place_limit", "bank_limit", "limit"):
+        if not LIMIT_RANGE[0] <= numbers[name] <= LIMIT_RANGE[1]:
+            raise ValueError(
+                "one of its limits is zero" if numbers[name] < 1 else f"its {name} is too large"
+            )
     if numbers["place_share"] > 1 or not 0 < numbers["light"] <= 1:
         raise ValueError("its light or share is beyond 1")
     scores = numbers.get("normal_scores")
     if not isinstance(scores, list) or not 0 < len(scores) <= MOST_SCORES:
         raise ValueError("its normal_scores are not a list")
-    if not all(_is_number(score) and score >= 0 for score in scores):
+    if not all(is_number(score) and score >= 0 for score in scores):
         raise ValueError("its normal_scores are not numbers of 0 or more")
     photos, extractor = numbers.get("photos"), numbers.get("extractor")
     if not isinstance(photos, int) or isinstance(photos, bool) or not 0 < photos <= 1_000_000:
@@ -145,10 +149,6 @@ def restore_memory(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) ->
         photos=photos,
         extractor=extractor,
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def extract_features(extractor: nn.Module, pixels: Tensor) -> Tensor:

@@ -53,6 +53,9 @@ SQUARE_SMOOTHING, RESIDUAL_SMOOTHING = 2.0, 1.5
 """σ in pixels of 128×128."""
 GAIN_RANGE = 0.7, 1.4
 """How far a photo's light is corrected at most."""
+LIMIT_RANGE = 1e-6, 1e6
+"""Of every limit; one beyond makes all photos normal, or none."""
+MAX_SCORES = 10_000
 _PIECE = 64
 
 
@@ -141,7 +144,8 @@ def restore_calibration(
         packed: the folded triangles as the file keeps them, to be kept so.
 
     Raises:
-        ValueError: a tensor is missing, unknown or of another shape, or a number is missing.
+        ValueError: a tensor is missing, unknown or of another shape, or a number is missing or out
+            of range.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if shapes != _TENSOR_SHAPES:
@@ -154,6 +158,7 @@ def restore_calibration(
     absent = [name for name in _NUMBERS if name not in numbers]
     if absent:
         raise ValueError(f"the calibration lacks {', '.join(absent)}")
+    _check_numbers(numbers)
     fields: dict[str, Any] = {**tensors, **{name: numbers[name] for name in _NUMBERS}}
     whitening: Tensor | Packed
     if packed is None:
@@ -162,6 +167,38 @@ def restore_calibration(
         codes = unfold_triangles(packed.codes, DIRECTIONS)
         whitening = Packed(codes, packed.scale.unsqueeze(2))
     return Calibration(**{**fields, "whitening": whitening})
+
+
+def _check_numbers(numbers: Mapping[str, Any]) -> None:
+    """Raises `ValueError` unless all numbers are in the range that training gives."""
+    least, most = LIMIT_RANGE
+    errors = _numbers(numbers["error_limits"], 2, "error_limits")
+    for name, value in (
+        *((name, numbers[name]) for name in ("feature_limit", "limit", "thesis_limit")),
+        *(("error_limits", limit) for limit in errors),
+    ):
+        if not is_number(value) or not least <= value <= most:
+            raise ValueError(f"its {name} is not between {least} and {most:.0f}")
+    brightness = _numbers(numbers["brightness"], 3, "brightness")
+    if brightness != sorted(brightness) or brightness[0] < 0 or brightness[-1] > 1:
+        raise ValueError("its brightness is not three values from 0 to 1")
+    for name in ("normal_scores", "normal_thesis_scores"):
+        if min(_numbers(numbers[name], None, name), default=0) < 0:
+            raise ValueError(f"its {name} are not numbers of 0 or more")
+
+
+def _numbers(values: object, count: int | None, name: str) -> list[float]:
+    if not isinstance(values, (list, tuple)) or len(values) > MAX_SCORES:
+        raise ValueError(f"its {name} are not a list")
+    if count not in (None, len(values)) or not all(map(is_number, values)):
+        raise ValueError(f"its {name} are not {count or 'all'} numbers")
+    return list(values)
+
+
+def is_number(value: object) -> bool:
+    """Whether a header's value is a number that can be computed with: finite, up to 10⁹."""
+    # Compared rather than converted, as JSON has integers that no float holds.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e9 <= value <= 1e9
 
 
 def fold_triangles(matrices: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ from defect.reports.steel_rows import (
 )
 from defect.reports.writer import About, Entry, ReportWriter, entry_of, to_jpeg
 from defect.ui.downloads import download_path, write_download
+from defect.ui.gradio_server import check_job
 
 MAX_FILES = 200
 TILE_SIDE = 256
@@ -247,6 +248,7 @@ def run_batch(
     unreadable: list[Unreadable] = []
     with closing(task.run(photos)) as results:  # type: ignore[type-var]  # a generator
         for photo, result in zip(photos, results, strict=True):
+            check_job()
             if report:
                 report.add(kind.entry(result, about))
             if isinstance(result, Unreadable):

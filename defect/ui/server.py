@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors.catalogue import EXAMPLES_FOLDER
-from defect.ui import gradio_internals
-from defect.ui.i18n import texts_for
+from defect.ui import gradio_internals, gradio_server
+from defect.ui.endpoints.catalogue import health
+from defect.ui.i18n import texts_for, translate_message
 from defect.ui.theme import appearance
 
 MAX_WAITING = 64
@@ -26,6 +27,11 @@ def configure_queue(demo: gr.Blocks) -> gr.Blocks:
     demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
     gradio_internals.explain_full_queue(demo, lambda request: texts_for(request)["queue_full"])
     return demo
+
+
+def protection(demo: gr.Blocks) -> dict[str, Any]:
+    """Puts the limits of a public server onto the demo; returns options for its `launch`."""
+    return gradio_server.protect(demo, translate=translate_message, health=health)
 
 
 def launch_options() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from defect.detectors import catalogue
 from defect.detectors.cache import held_bytes
 from defect.detectors.detector import Detector
 from defect.inspection import Message, WeightsSource
+from defect.ui.visitors import VISITORS, StoreFull
 from defect.weights.errors import NotAvailable
 from defect.weights.files import Metadata
 
@@ -55,6 +56,7 @@ class SessionStore(Generic[Value]):
         # to weigh them together, would count as use.
         self._keys: TTLCache[str, None] = TTLCache(float("inf"), SECONDS, clock)
         self._entries: dict[str, tuple[Value, str | None]] = {}
+        """In the order of their use, each with its session."""
         self._lock = threading.Lock()
 
     def put(self, value: Value, session: str | None = None, key: str | None = None) -> str:
@@ -67,11 +69,20 @@ class SessionStore(Generic[Value]):
         key = key or secrets.token_urlsafe(_KEY_BYTES)
         with self._lock:
             self._keys[key] = None
+            self._entries.pop(key, None)
             self._entries[key] = value, session
             self._drop_expired()
-            while len(self._entries) > 1 and self._is_full():
-                oldest, _ = self._keys.popitem()
-                del self._entries[oldest]
+            try:
+                while (gone := self._to_drop(key)) is not None:
+                    self._remove(gone)
+            except StoreFull:
+                self._remove(key)
+                raise NotAvailable(
+                    Message(
+                        "store_full",
+                        "The server keeps as much for its visitors as it can. Try again later.",
+                    )
+                ) from None
         return key
 
     def get(self, key: str | None) -> Value | None:
@@ -81,6 +92,7 @@ class SessionStore(Generic[Value]):
             if key not in self._entries:
                 return None
             self._keys[key] = None  # its hour begins anew
+            self._entries[key] = self._entries.pop(key)
             return self._entries[key][0]
 
     def forget(self, key: str | None) -> None:
@@ -102,6 +114,14 @@ class SessionStore(Generic[Value]):
     def _drop_expired(self) -> None:
         for key in [key for key in self._entries if key not in self._keys]:
             del self._entries[key]
+
+    def _to_drop(self, newest: str) -> str | None:
+        owners = {key: owner for key, (_, owner) in self._entries.items()}
+        return VISITORS.to_drop(owners, newest, self._is_full(), self._most)
+
+    def _remove(self, key: str) -> None:
+        self._keys.pop(key, None)
+        self._entries.pop(key, None)
 
     def _is_full(self) -> bool:
         values = [value for value, _ in self._entries.values()]

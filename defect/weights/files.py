@@ -34,10 +34,11 @@ from defect.weights.index import (
     update_index,
 )
 from defect.weights.index import WEIGHTS_FOLDER as WEIGHTS_FOLDER
-from defect.weights.quantisation import SCALE_SUFFIX, Packed, pack, unpack
+from defect.weights.quantisation import SCALE_SUFFIX, STORED_DTYPES, Packed, pack, unpack
 
 MAX_FILE_BYTES = 200 * 1024**2
 _HEADER_KEY = "defect"
+_CHECKSUM_KEY = "checksum"
 _LFS_MAGIC = b"version https://git-lfs"
 
 
@@ -146,8 +147,7 @@ def to_bytes(
     for name, tensor in calibration.items():
         tensors.update(pack(f"calibration.{name}", tensor))
     header = {_HEADER_KEY: json.dumps(dataclasses.asdict(metadata), sort_keys=True)}
-    data: bytes = safetensors.torch.save(tensors, header)
-    return data
+    return _with_checksum(safetensors.torch.save(tensors, header))
 
 
 def read(folder: Path, model: str, category: str) -> Weights:
@@ -207,9 +207,11 @@ def parse(data: bytes, source: WeightsSource) -> Weights:
     Raises:
         WeightsError: not a safetensors file, or not one of this project's schema.
     """
+    _check_dtypes(data, source.file)
     try:
         metadata = _metadata_from_header(data, source.file)
         tensors = safetensors.torch.load(data)
+        _check_checksum(data, source.file)
     except safetensors.SafetensorError as error:
         text = "weights/{file} is not a valid safetensors file. Fetch it again."
         raise WeightsError(Message("not_safetensors", text, file=source.file)) from error
@@ -309,6 +311,69 @@ def _metadata_from_header(data: bytes, file: str) -> Metadata:
             raise
         text = "weights/{file} has no readable metadata of this project. Fetch it again."
         raise WeightsError(Message("no_metadata", text, file=file)) from error
+
+
+def _with_checksum(data: bytes) -> bytes:
+    """A safetensors file with a checksum of its content in its header.
+
+    The header is written here, as safetensors puts several metadata fields into a random order.
+    """
+    header, payload = _split(data)
+    header["__metadata__"][_CHECKSUM_KEY] = _checksum(header, payload)
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + payload
+
+
+def _check_checksum(data: bytes, file: str) -> None:
+    """Checks a file's own checksum; older files have none.
+
+    Raises:
+        WeightsError: something in the file changed after it was written.
+    """
+    header, payload = _split(data)
+    expected = header["__metadata__"].get(_CHECKSUM_KEY)
+    if expected is not None and expected != _checksum(header, payload):
+        text = "weights/{file} is damaged: its content does not have its checksum. Fetch it again."
+        raise WeightsError(Message("content_changed", text, file=file))
+
+
+def _checksum(header: Mapping[str, Any], payload: bytes) -> str:
+    """SHA-256 of the metadata document and of every tensor with its name, type and shape."""
+    digest = hashlib.sha256(header["__metadata__"][_HEADER_KEY].encode())
+    view = memoryview(payload)
+    for name in sorted(header.keys() - {"__metadata__"}):
+        tensor = header[name]
+        digest.update(json.dumps([name, tensor["dtype"], tensor["shape"]]).encode())
+        digest.update(view[slice(*tensor["data_offsets"])])
+    return digest.hexdigest()
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """A safetensors file's header and the bytes of its tensors."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    return json.loads(data[8:end]), data[end:]
+
+
+def _check_dtypes(data: bytes, file: str) -> None:
+    """Refuses types that this project does not store before a tensor of them is made."""
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        kinds = {name: str(header[name]["dtype"]) for name in header if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return  # told by those who read more of it
+    for name, kind in kinds.items():
+        if kind not in STORED_DTYPES:
+            raise WeightsError(
+                Message(
+                    "wrong_dtype",
+                    'weights/{file} stores the tensor "{tensor}" as {kind}, which is not read. '
+                    "Fetch it again.",
+                    file=file,
+                    tensor=name[:60],
+                    kind=kind[:20],
+                )
+            )
 
 
 def _read_bounded(path: Path, entry: IndexEntry) -> bytes:

@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 SCALE_SUFFIX = "::scale"
+MAX_VALUE = 1e6
+"""Beyond any value of a trained network; larger ones overflow on their way to a score."""
+STORED_DTYPES = ("F16", "F32", "I8", "I64")
+"""As safetensors names them; I64 only for the counters of batch normalisation."""
 _EIGHT_BIT_ELEMENTS = 500_000
+_MAX_COUNT = 2**31
 
 
 @dataclass(frozen=True)
@@ -58,16 +63,26 @@ def unpack(tensor: Tensor, scale: Tensor | None) -> Tensor:
     """The inverse of `pack`, in float32.
 
     Raises:
-        ValueError: codes and scale do not fit, or not all values are numbers.
+        ValueError: codes and scale do not fit, the type is not one that is stored, or a value is
+            not a number or beyond `MAX_VALUE`.
     """
+    if tensor.dtype == torch.int64 and tensor.ndim == 0 and scale is None:
+        if not 0 <= int(tensor) < _MAX_COUNT:
+            raise ValueError("its count is out of range")
+        return tensor
+    if tensor.dtype not in (torch.float16, torch.float32, torch.int8):
+        raise ValueError(f"its type {tensor.dtype} is not one of half, float and 8 bits")
     if (tensor.dtype == torch.int8) != (scale is not None):
         raise ValueError("its 8-bit codes and their scale do not come together")
     if scale is not None:
         if tensor.ndim != 2 or scale.shape != (len(tensor), 1):
             raise ValueError("its scale has another shape")
+        if scale.dtype != torch.float32:
+            raise ValueError("its scale is of another type")
         tensor = tensor.float() * scale
-    if not tensor.is_floating_point():
-        return tensor
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError("not all its values are numbers")
-    return tensor.float()
+    tensor = tensor.float()
+    if tensor.numel() and float(tensor.abs().max()) > MAX_VALUE:
+        raise ValueError(f"it has values beyond {MAX_VALUE:.0f}")
+    return tensor

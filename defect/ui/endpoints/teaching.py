@@ -13,6 +13,7 @@ from defect.training.memory import teach as teach_detector
 from defect.ui.downloads import write_detector
 from defect.ui.endpoints import answers
 from defect.ui.endpoints.answers import typed_json
+from defect.ui.gradio_server import check_job, distinct
 from defect.ui.sessions import DETECTORS
 from defect.ui.uploads import uploaded
 from defect.weights.errors import WeightsError
@@ -52,8 +53,10 @@ def teach(photos: list[str] | None, name: str, request: gr.Request) -> tuple[Any
         name: of the product
     """
     try:
-        paths = [uploaded(path) for path in photos or []]
-        detector = teach_detector(paths, name, wait=APP_WAIT)
+        paths = distinct([uploaded(path) for path in photos or []])
+        detector = teach_detector(
+            paths, name, wait=APP_WAIT, report_progress=lambda done, total: check_job()
+        )
     except (WeightsError, ValueError) as error:
         raise gr.Error(str(error)) from error
     key = DETECTORS.put(detector, request.session_hash)

@@ -15,6 +15,7 @@ from defect.training.memory import MAX_PHOTOS, false_alarm_odds, teach
 from defect.ui import payload
 from defect.ui.batches import Task, inspection_task
 from defect.ui.downloads import write_detector
+from defect.ui.gradio_server import check_job, distinct
 from defect.ui.i18n import Localised, label, translate, translate_error, translate_message
 from defect.ui.sessions import DETECTORS, find_detector
 from defect.ui.static import page_part
@@ -92,12 +93,13 @@ def product_tab(demo: gr.Blocks) -> Localised:
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio asks for it
     ) -> tuple[Any, ...]:
         def report_progress(done: int, total: int) -> None:
+            check_job()
             what, unit = translate("product_teaching"), translate("product_views")
             progress((done, total), desc=what, unit=unit)
 
         try:
             detector = teach(
-                [uploaded(path) for path in paths or []],
+                distinct([uploaded(path) for path in paths or []]),
                 name,
                 without=without or [],
                 wait=APP_WAIT,
