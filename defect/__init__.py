@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
     from defect.detectors.detector import Detector
-    from defect.detectors.memory_detector import MemoryDetector
+    from defect.detectors.memory.detector import MemoryDetector
     from defect.detectors.steel import Classification, SteelClassifier
     from defect.detectors.stream import PhotoSource
     from defect.imaging.photo import Source

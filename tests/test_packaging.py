@@ -121,7 +121,7 @@ def test_the_app_needs_no_training_package() -> None:
         "import sys; sys.modules['sklearn'] = None\n"
         "import defect, defect.cli, defect.detectors.steel, defect.evaluation.scorecard\n"
         "defect.load; defect.teach\n"
-        "import defect.detectors.memory_detector, defect.detectors.autoencoder\n"
+        "import defect.detectors.memory.detector, defect.detectors.autoencoder\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from defect.cli.options import add_weights, path, path_or_address, paths_only, print_skipped
 
@@ -75,9 +75,11 @@ def _export(options: argparse.Namespace) -> int:
 
     detector = load(options.detector, options.category, folder=options.weights)
     file = options.out or Path(f"{detector.metadata.model}_{detector.category}.onnx")
-    size = export(detector.to_module(), detector.metadata, detector.source, file)
+    module: Any = detector.to_module()
+    size = export(module, detector.metadata, detector.source, file)
+    height, width = module.input_size
     print(
-        f"{file}: {size / 1e6:.1f} MB. Input: photo, 1×256×256×3 uint8 RGB. Outputs, in multiples "
-        f"of the normal limit: score (1.0 and above is defective), anomaly_map 1×256×256."
+        f"{file}: {size / 1e6:.1f} MB. Input: photo, 1×{height}×{width}×3 uint8 RGB. Outputs, in "
+        f"multiples of the normal limit: score (1.0 and above is defective), anomaly_map."
     )
     return 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defect.cli.options import add_weights, path
 from defect.inspection import Message
-from defect.weights.index import read_index
+from defect.weights.index import IndexEntry, read_index
 
 if TYPE_CHECKING:
     from defect.cli.options import Commands
@@ -26,7 +27,7 @@ def add_commands(commands: Commands) -> None:
     train.add_argument(
         "model",
         choices=[*DETECTORS, "cnn", "encoder", "extractor", "all"],
-        help="encoder: what a dae starts from; extractor: what a memory looks through; all: every "
+        help="encoder: what a dae starts from; extractor: what memories compute features with; all: every "
         "model on every category, also measured; what is done is left out",
     )
     train.add_argument(
@@ -45,11 +46,9 @@ def add_commands(commands: Commands) -> None:
         "--teacher",
         type=path,
         metavar="FILE",
-        help="with encoder and extractor: SqueezeNet 1.1's ImageNet weights as safetensors",
+        help="with encoder: SqueezeNet 1.1's ImageNet weights as safetensors",
     )
-    train.add_argument(
-        "--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder, 8 for extractor"
-    )
+    train.add_argument("--epochs", type=_positive, help="default: 40, 48 for cnn, 14 for encoder")
     train.add_argument("--seed", type=int, default=0, help="default: 0")
     _add_data(train)
     add_weights(train)
@@ -131,21 +130,20 @@ def _data(options: argparse.Namespace) -> Path:
 def _train(options: argparse.Namespace) -> int:
     from defect.training import autoencoder, encoder, extractor, memory, steel
 
+    if options.model == "extractor":
+        _print_entries([extractor.make_and_save(options.weights)])
+        return 0
     data = _data(options)
-    pupil = options.model in ("encoder", "extractor")
-    if pupil != (options.teacher is not None):
+    if (options.model == "encoder") != (options.teacher is not None):
         raise ValueError(
-            Message(
-                "train_encoder_train_extractor",
-                "`train encoder` or `train extractor`, and --teacher FILE, go together.",
-            )
+            Message("teacher_with_encoder", "`train encoder` and --teacher FILE go together.")
         )
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
     if options.model == "all":
         return _train_all(options, data, replace(autoencoder.RECIPE, **chosen))
     if options.models or options.again:
         raise ValueError("--models and --again go with `train all`.")
-    if (pupil or options.model == "cnn") and options.categories:
+    if options.model in ("encoder", "cnn") and options.categories:
         raise ValueError(
             Message(
                 "categories_train_leave_them",
@@ -156,9 +154,6 @@ def _train(options: argparse.Namespace) -> int:
     if options.model == "encoder":
         recipe = replace(encoder.RECIPE, **chosen)
         entries = [encoder.train_and_save(data, options.teacher, options.weights, recipe)]
-    elif options.model == "extractor":
-        recipe = replace(extractor.RECIPE, **chosen)
-        entries = [extractor.train_and_save(data, options.teacher, options.weights, recipe)]
     elif options.model == "memory" and options.categories:
         teach, names = memory.teach_and_save, options.categories
         entries = [teach(name, data, options.weights, options.seed) for name in names]
@@ -184,9 +179,13 @@ def _train(options: argparse.Namespace) -> int:
                 model=options.model,
             )
         )
+    _print_entries(entries)
+    return 0
+
+
+def _print_entries(entries: Iterable[IndexEntry]) -> None:
     for entry in entries:
         print(f"{entry.file}: {entry.size / 1e6:.1f} MB, sha256 {entry.sha256[:12]}…")
-    return 0
 
 
 def _train_all(options: argparse.Namespace, data: Path, recipe: Recipe) -> int:

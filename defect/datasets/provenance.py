@@ -21,6 +21,9 @@ RENDERED = Provenance("rendered by this project", "Apache-2.0")
 INCOMPLETE = {
     "capsule": "8 of 23 good test photos are missing.",
     "hazelnut": "Trained on 50 of 391 photos; test: 25 of 40 good, only cracks, no masks.",
+    "cable": "Taught from 12 good test photos: the training photos are not to be had here.",
+    "leather": "Taught from 12 good test photos: the training photos are not to be had here.",
+    "tile": "Taught from 12 good test photos: the training photos are not to be had here.",
     "toothbrush": "11 of 12 good test photos are missing; 12 training photos stand in.",
     "transistor": "No masks: image-level figures only.",
 }
@@ -34,11 +37,3 @@ def of_category(category: str) -> Provenance:
     if category in mvtec.CATEGORIES:
         return Provenance("MVTec AD", mvtec.LICENCE, INCOMPLETE.get(category, ""))
     return Provenance("own photos", "the photos' own")
-
-
-def of_memory(category: str) -> Provenance:
-    """Of a memory: its extractor was trained on photos with terms of their own."""
-    origin = of_category(category)
-    if origin == RENDERED:
-        return Provenance("rendered by this project; the extractor, MVTec AD", mvtec.LICENCE)
-    return origin

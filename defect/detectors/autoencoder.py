@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from defect.detectors import scoring
 from defect.detectors.scoring import Calibration, Observation
 from defect.detectors.stream import run_batched
-from defect.imaging.photo import Photo, Source, network_input
+from defect.imaging.photo import NETWORK_SIDE, Photo, Source, network_input
 from defect.inspection import Inspection, Message, WeightsSource
 from defect.networks.autoencoders import (
     AUTOENCODERS,
@@ -167,6 +167,7 @@ class _AutoencoderModule(nn.Module):
     def __init__(self, detector: AutoencoderDetector) -> None:
         super().__init__()
         self.network = detector.network
+        self.input_size = NETWORK_SIDE, NETWORK_SIDE
         calibration = detector.calibration
         self.calibration = replace(calibration, whitening=calibration.triangles())
 

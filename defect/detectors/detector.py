@@ -60,7 +60,7 @@ class Detector(Protocol):
     def to_module(self) -> nn.Module:
         """The detector as one function of tensors, for export.
 
-        Input: N×256×256×3 uint8 RGB. Outputs: N scores and N×256×256 maps, both float32 in
-        multiples of the normal limit.
+        Input: N×h×w×3 uint8 RGB, of the module's `input_size` (h, w). Outputs: N scores and N
+        maps, both float32 in multiples of the normal limit.
         """
         ...

@@ -20,7 +20,7 @@ import safetensors.torch
 
 from defect.inspection import Message
 from defect.networks.backbone import Backbone
-from defect.networks.extractor import Extractor, fold
+from defect.networks.extractor import Extractor, folded_extractor
 from defect.weights import files, hub
 from defect.weights.errors import NotAvailable, WeightsError
 from defect.weights.index import WEIGHTS_FOLDER, read_index
@@ -59,19 +59,9 @@ def _extractor(folder: Path, sha256: str) -> tuple[Extractor, str]:
             )
         )
     content = files.read(folder, *EXTRACTOR)
-    heads = [content.network.get(f"{name}_terms.bias") for name in ("fine", "coarse")]
-    first = content.network.get("stem.0.0.weight")
-    if first is None or heads[0] is None or heads[1] is None:
-        raise WeightsError(
-            Message(
-                "not_an_extractor",
-                "weights/{file} is not an extractor. Fetch it again.",
-                file=content.source.file,
-            )
-        )
-    extractor = Extractor((len(heads[0]), len(heads[1])), len(first))
+    extractor = folded_extractor()
     files.load_into(extractor, content)
-    return fold(extractor), content.source.sha256
+    return extractor.eval(), content.source.sha256
 
 
 def teaching_extractor(

@@ -15,15 +15,17 @@ import torch
 from torch import Tensor
 
 from defect.detectors.feature_extractors import load_extractor
-from defect.detectors.memory import extract_features
-from defect.detectors.scoring import to_tensor
+from defect.detectors.memory.features import describe, to_pixels
+from defect.detectors.memory.working_size import SIDE
 from defect.detectors.stream import BATCH
-from defect.imaging.photo import Source, network_input, read_photo
+from defect.imaging.photo import Source, read_photo, resize
 from defect.inspection import Message
 from defect.weights import files
 from defect.weights.errors import NotAvailable
 from defect.weights.index import WEIGHTS_FOLDER, read_index
 
+CENTRE = "level0.view1.channel_centre"
+"""The mean features of a memory's photos, in its weights file."""
 CLEARLY = 0.8
 """The nearest product is named without doubt if it is this much nearer than the second."""
 
@@ -52,7 +54,7 @@ class Recogniser:
                 )
             )
         contents = [files.read(folder, "memory", name) for name in self.categories]
-        self.centres = torch.stack([content.calibration["centre"] for content in contents])
+        self.centres = torch.stack([content.calibration[CENTRE] for content in contents])
 
     @torch.inference_mode()
     def __call__(self, photos: Sequence[Source]) -> list[Recognised]:
@@ -64,8 +66,9 @@ class Recogniser:
         found: list[Recognised] = []
         for start in range(0, len(photos), BATCH):
             chunk = photos[start : start + BATCH]
-            seen = np.stack([network_input(read_photo(photo).pixels) for photo in chunk])
-            found += self._nearest(extract_features(self.extractor, to_tensor(seen)).mean(1))
+            images = np.stack([resize(read_photo(photo).pixels, (SIDE, SIDE)) for photo in chunk])
+            sharp = describe(self.extractor, to_pixels(images))[1]
+            found += self._nearest(sharp.mean((1, 2)))
         return found
 
     def _nearest(self, means: Tensor) -> list[Recognised]:

@@ -22,7 +22,7 @@ KINDS = {
     "cae": "defect.detectors.autoencoder:restore",
     "vae": "defect.detectors.autoencoder:restore",
     "dae": "defect.detectors.autoencoder:restore",
-    "memory": "defect.detectors.memory_detector:restore",
+    "memory": "defect.detectors.memory.detector:restore",
 }
 """Model → the function that makes a detector of a weights file's content."""
 DETECTORS = tuple(KINDS)

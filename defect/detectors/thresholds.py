@@ -18,6 +18,11 @@ from defect.weights.files import Metadata
 
 GOOD = "good"
 NORMAL_QUANTILE = 0.99
+PRIOR_SPREAD, PRIOR_PHOTOS = 0.15, 10
+"""Standard deviation of a product's log scores expected beforehand, and how many photos it counts
+as."""
+LEAST_SPREAD = 0.08
+"""A set of photos taken at one time says little about those of another day."""
 
 
 def normal_limit(normal: Iterable[float], quantile: float = NORMAL_QUANTILE) -> float:
@@ -32,6 +37,47 @@ def normal_limit(normal: Iterable[float], quantile: float = NORMAL_QUANTILE) -> 
     t = float(stats.t.ppf(quantile, max(n - 1, 1)))
     bound = logs.mean() + t * logs.std(ddof=min(1, n - 1)) * math.sqrt(1 + 1 / n)
     return max(float(np.quantile(values, quantile)), math.exp(bound))
+
+
+def centre_and_spread(scores: np.ndarray) -> tuple[float, float]:
+    """Median of the log scores and their robust standard deviation.
+
+    The larger of the median absolute deviation and what the upper quartile shows: scores of good
+    photos lean to the right, and up to a quarter of odd photos does not count.
+    """
+    logs = np.log(np.maximum(np.asarray(scores, np.float64), 1e-9))
+    middle = float(np.median(logs))
+    around = 1.4826 * float(np.median(np.abs(logs - middle)))
+    above = 1.4826 * (float(np.quantile(logs, 0.75)) - middle)
+    return middle, max(around, above, LEAST_SPREAD)
+
+
+def robust_limit(scores: np.ndarray, quantile: float = NORMAL_QUANTILE) -> float:
+    """The score that 99 of 100 further good photos stay under, where some of these may be outliers:
+    the upper prediction bound of a log-normal with robust location and spread.
+
+    Args:
+        scores: N leave-one-out scores of good photos, > 0.
+
+    Raises:
+        ValueError: no score, or one that is not a finite number.
+    """
+    values = np.asarray(scores, np.float64)
+    if not len(values) or not np.isfinite(values).all():
+        raise ValueError("a limit needs at least one finite score")
+    n = len(values)
+    middle, spread = centre_and_spread(values)
+    pooled = math.sqrt(
+        (PRIOR_PHOTOS * PRIOR_SPREAD**2 + (n - 1) * spread**2) / (PRIOR_PHOTOS + n - 1)
+    )
+    t = float(stats.t.ppf(quantile, PRIOR_PHOTOS + n - 1))
+    return math.exp(middle + t * pooled * math.sqrt(1 + 1 / n))
+
+
+def certain_false_alarm_rate(held_out: int, confidence: float = 0.95) -> float:
+    """The false-alarm rate that a threshold above so many held-out good photos stays under, with
+    this confidence: 1 - (1 - confidence)^(1/n)."""
+    return 1 - (1 - confidence) ** (1 / held_out)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from defect.datasets import mvtec
 from defect.datasets.samples import DataError, load_images, load_masks
 from defect.detectors.registry import load
 from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import Metric, image_metrics, pixel_metrics, to_json
-from defect.imaging.photo import network_input, read_photo
+from defect.imaging.photo import NETWORK_SIDE, network_input, read_photo
 from defect.inspection import DEFAULT_THRESHOLD, Message
 from defect.weights import files as weights
 from defect.weights.files import Metadata
@@ -67,7 +68,7 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
     for start in range(0, len(samples), BATCH):
         photos = [read_photo(sample.path) for sample in samples[start : start + BATCH]]
         for i, (photo, found) in enumerate(zip(photos, inspect(photos), strict=True), start):
-            maps[i] = found.anomaly_map
+            maps[i] = _at_mask_size(found.anomaly_map)
             scores.append(found.score)
             if found.thesis_limit is not None and found.thesis_score is not None:
                 errors[i] = found.error_map
@@ -102,6 +103,14 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
             "thesis_pixel": to_json(pixel_metrics(errors, masks, known, thesis_limit)),
         }
     return rewrite(folder, model, category, test=test)
+
+
+def _at_mask_size(anomaly_map: np.ndarray) -> np.ndarray:
+    """h×w float32 → 256×256, the size masks are compared at."""
+    if anomaly_map.shape == (NETWORK_SIDE, NETWORK_SIDE):
+        return anomaly_map
+    image = Image.fromarray(anomaly_map)
+    return np.asarray(image.resize((NETWORK_SIDE, NETWORK_SIDE), Image.Resampling.BILINEAR))
 
 
 def rewrite(folder: Path, model: str, category: str, **changes: Any) -> Metadata:

@@ -17,7 +17,7 @@ from defect.detectors.registry import DETECTORS, load
 from defect.detectors.stream import BATCH
 from defect.evaluation.metrics import ImageMetrics, image_metrics, to_json
 from defect.evaluation.protocol import rewrite
-from defect.imaging.photo import network_input, read_photo
+from defect.imaging.photo import read_photo
 from defect.inspection import DEFAULT_THRESHOLD, Message
 from defect.weights.files import read_metadata
 from defect.weights.index import read_index, relative_path
@@ -51,8 +51,7 @@ def transfer(samples: Sequence[Sample], folder: Path) -> Iterator[Transfer]:
             )
         )
     kinds = [sample.kind for sample in samples]
-    # Only the networks' view is kept; the larger ones would take a gigabyte.
-    photos = [network_input(read_photo(sample.path).pixels) for sample in samples]
+    photos = [read_photo(sample.path) for sample in samples]
     for entry in read_index(folder):
         if entry.model not in DETECTORS:
             continue

@@ -147,12 +147,17 @@ def printable(name: str) -> str:
 
 def network_input(pixels: np.ndarray) -> np.ndarray:
     """H×W×3 uint8 → 256×256×3 uint8, the whole picture squeezed into the square."""
-    if pixels.shape[:2] == (NETWORK_SIDE, NETWORK_SIDE):
+    return resize(pixels, (NETWORK_SIDE, NETWORK_SIDE))
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """H×W×3 uint8 → h×w×3 uint8, bilinear and antialiased; `size` is (h, w)."""
+    if pixels.shape[:2] == size:
         return pixels
     writable = pixels if pixels.flags.writeable else pixels.copy()
     planes = torch.from_numpy(writable).permute(2, 0, 1).unsqueeze(0)
     # Pillow's antialiased filter to within one level, in a fifth of the time.
-    small = F.interpolate(planes, (NETWORK_SIDE,) * 2, mode="bilinear", antialias=True)
+    small = F.interpolate(planes, size, mode="bilinear", antialias=True)
     return small[0].permute(1, 2, 0).contiguous().numpy()
 
 

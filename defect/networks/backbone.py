@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from defect.networks.extractor import PLACES
-
+PLACES = 32
 _SIDES = range(PLACES - 4, PLACES + 5), range(PLACES // 2 - 2, PLACES // 2 + 3)
 """Places a side of the fine and the coarse map: without padding there are 31 and 15, not 32 and
 16."""

@@ -1,95 +1,151 @@
-"""The feature extractor the memory of normal looks through: layers only, trained by this project.
+"""The feature extractor of the memory detector: EfficientNet-Lite0 (Tan & Le 2019; Liu 2020) up to
+stride 16, layers only.
 
-Residual blocks at strides 4, 8 and 16; two linear heads name what was learnt there in the terms of
-the teacher it was distilled from (`training.extractor`). 1.8 million parameters, 1.6 GFLOP a photo.
+Four maps come out: the last block at stride 4 and at stride 8, and the middle and the last one at
+stride 16. Normalisation is part of the network. Batch norms are folded into the convolutions when
+the weights file is made (`fold`), so the shipped network holds convolutions only: 0.69 M parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-BLOCKS = 3
-PLACES = 32
-"""Places a side at which features are compared."""
+STRIDE = 16
+"""Height and width of the input must be multiples of it."""
+CHANNELS = (24, 40, 80, 112)
+"""Of the four maps returned, at strides 4, 8, 16 and 16."""
+BATCH_NORM_EPSILON = 1e-3
 
 
-class _Block(nn.Module):
-    """x + a narrow look at its neighbourhood."""
+@dataclass(frozen=True)
+class Stage:
+    """Blocks of one width; the first one has the stride."""
 
-    def __init__(self, channels: int) -> None:
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+STEM_CHANNELS = 32
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+)
+RETURNED = (1, 2, 3, 4)
+"""Stages whose output is returned."""
+
+
+class Convolution(nn.Module):
+    """Convolution, batch norm and, unless linear, ReLU6.
+
+    Pads as TensorFlow's SAME does for even sides, so stride 2 pads more at the bottom and right.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        linear: bool = False,
+    ) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(channels, channels // 2, 1, bias=False)
-        self.squeeze_norm: nn.Module = nn.BatchNorm2d(channels // 2)
-        self.look = nn.Conv2d(channels // 2, channels, 3, padding=1, bias=False)
-        self.look_norm: nn.Module = nn.BatchNorm2d(channels)
+        total = kernel - stride
+        before, after = total // 2, total - total // 2
+        self.padding = (before, after, before, after) if before != after else None
+        self.conv = nn.Conv2d(
+            n_in,
+            n_out,
+            kernel,
+            stride,
+            padding=0 if self.padding else before,
+            groups=groups,
+            bias=False,
+        )
+        self.norm: nn.Module = nn.BatchNorm2d(n_out, eps=BATCH_NORM_EPSILON)
+        self.linear = linear
 
     def forward(self, x: Tensor) -> Tensor:
-        narrow = F.relu(self.squeeze_norm(self.squeeze(x)), inplace=True)
-        return F.relu(x + self.look_norm(self.look(narrow)), inplace=True)
+        """N×n_in×H×W → N×n_out×H/stride×W/stride."""
+        if self.padding:
+            x = F.pad(x, self.padding)
+        x = self.norm(self.conv(x))
+        return x if self.linear else F.relu6(x, inplace=True)
 
 
-def _down(n_in: int, n_out: int) -> nn.Sequential:
-    conv = nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True))
+class InvertedResidual(nn.Module):
+    """Expand, depthwise convolution, project (MobileNetV2); adds its input where shapes allow."""
+
+    def __init__(self, n_in: int, stage: Stage, stride: int) -> None:
+        super().__init__()
+        wide = n_in * stage.expansion
+        layers = [Convolution(n_in, wide)] if stage.expansion > 1 else []
+        layers.append(Convolution(wide, wide, stage.kernel, stride, groups=wide))
+        layers.append(Convolution(wide, stage.channels, linear=True))
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and n_in == stage.channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out + x if self.residual else out
 
 
 class Extractor(nn.Module):
-    """N×3×256×256 in 0..1 → what stands at each place, at strides 8 and 16.
+    """N×3×H×W RGB in 0..1 → maps of 24, 40, 80 and 112 channels at strides 4, 8, 16 and 16."""
 
-    Args:
-        terms: channels of the two heads: how many the teacher has at those strides.
-        width: of the first layer; 32 is the shipped one, tests take less.
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, terms: Sequence[int] = (384, 384), width: int = 32) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1), False)
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), False)
-        self.stem = nn.Sequential(_down(3, width), _down(width, 2 * width), _Block(2 * width))
-        fine = [_Block(4 * width) for _ in range(BLOCKS)]
-        self.fine = nn.Sequential(_down(2 * width, 4 * width), *fine)
-        coarse = [_Block(8 * width) for _ in range(BLOCKS)]
-        self.coarse = nn.Sequential(_down(4 * width, 8 * width), *coarse)
-        self.channels = sum(terms)
-        self.fine_terms = nn.Conv2d(4 * width, terms[0], 1)
-        self.coarse_terms = nn.Conv2d(8 * width, terms[1], 1)
+        self.channels = sum(CHANNELS)
+        self.stem = Convolution(3, STEM_CHANNELS, 3, 2)
+        self.stages = nn.ModuleList()
+        n_in = STEM_CHANNELS
+        for stage in STAGES:
+            blocks = []
+            for i in range(stage.blocks):
+                blocks.append(InvertedResidual(n_in, stage, stage.stride if i == 0 else 1))
+                n_in = stage.channels
+            self.stages.append(nn.Sequential(*blocks))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
 
-    def stages(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """N×3×S×S in 0..1 → N×128×S/8×S/8 and N×256×S/16×S/16."""
-        x = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        fine = self.fine(self.stem(x))
-        return fine, self.coarse(fine)
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """N×3×H×W in 0..1 → [N×24×H/4×W/4, N×40×H/8×W/8, N×80×H/16×W/16, N×112×H/16×W/16].
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """N×3×S×S in 0..1 → the two stages in the teacher's terms."""
-        fine, coarse = self.stages(pixels)
-        return self.fine_terms(fine), self.coarse_terms(coarse)
+        Raises:
+            ValueError: a side is not a multiple of 16.
+        """
+        if pixels.shape[-1] % STRIDE or pixels.shape[-2] % STRIDE:
+            raise ValueError(f"sides must be multiples of {STRIDE}: {tuple(pixels.shape[-2:])}")
+        x = (pixels * 255 - 127) / 128
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        maps = []
+        for i, stage in enumerate(self.stages):
+            x = stage(x)
+            if i in RETURNED:
+                maps.append(x)
+        return maps
 
 
 def fold(extractor: Extractor) -> Extractor:
-    """The same function in fewer passes over memory, in place: for inference only."""
+    """Folds every batch norm into its convolution, in place; for inference only."""
     for module in extractor.eval().modules():
-        if isinstance(module, _Block):
-            module.squeeze = _fused(module.squeeze, module.squeeze_norm)
-            module.look = _fused(module.look, module.look_norm)
-            module.squeeze_norm = module.look_norm = nn.Identity()
-        elif isinstance(module, nn.Sequential) and isinstance(module[0], nn.Conv2d):
-            module[0] = _fused(module[0], module[1])
-            module[1] = nn.Identity()
+        if isinstance(module, Convolution) and isinstance(module.norm, nn.BatchNorm2d):
+            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+            module.norm = nn.Identity()
+    extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return extractor.requires_grad_(False)
 
 
-def _fused(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
-    assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-    fused = fuse_conv_bn_eval(conv, norm)
-    fused.weight.data = fused.weight.contiguous(memory_format=torch.channels_last)
-    return fused
+def folded_extractor() -> Extractor:
+    """An extractor with the layers of a weights file, not yet loaded: convolutions with a bias."""
+    return fold(Extractor())

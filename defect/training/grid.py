@@ -47,7 +47,8 @@ def _train_autoencoder(
 def _teach_memory(
     model: str, category: str, data: Path, weights: Path, recipe: Recipe, images: np.ndarray
 ) -> IndexEntry:
-    return memory.teach_and_save(category, data, weights, recipe.seed, images)
+    # Memories are taught at the detail the photos have, so they are read again.
+    return memory.teach_and_save(category, data, weights, recipe.seed)
 
 
 TRAINERS: dict[str, Trainer] = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
 
 from defect.inspection import Message, WeightsSource
 from defect.weights.files import Metadata
@@ -23,11 +23,12 @@ class ExportError(ValueError):
     """The export cannot be made; the text says what to do."""
 
 
-def export(module: nn.Module, metadata: Metadata, source: WeightsSource, path: Path) -> int:
+def export(module: Any, metadata: Metadata, source: WeightsSource, path: Path) -> int:
     """Writes the ONNX file; returns its size in bytes.
 
-    Input `photo`: 1×256×256×3 uint8 RGB. Outputs, in multiples of the normal limit: `score`, one
-    float32 (1.0 and above: defective), and `anomaly_map`, 1×256×256 float32.
+    Input `photo`: 1×h×w×3 uint8 RGB of the size the module expects (`input_size`). Outputs, in
+    multiples of the normal limit: `score`, one float32 (1.0 and above: defective), and
+    `anomaly_map`, 1×H×W float32.
 
     Args:
         module: what `Detector.to_module` returns.
@@ -45,7 +46,8 @@ def export(module: nn.Module, metadata: Metadata, source: WeightsSource, path: P
                 "To export, install onnx and onnxscript: pip install -r requirements-dev.txt",
             )
         ) from error
-    photo = torch.zeros(1, 256, 256, 3, dtype=torch.uint8)
+    height, width = module.input_size
+    photo = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     module.eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.inference_mode():

@@ -21,7 +21,7 @@ from defect.detectors.feature_extractors import (
     load_extractor,
     teaching_extractor,
 )
-from defect.detectors.memory_detector import MemoryDetector
+from defect.detectors.memory.detector import MemoryDetector
 from defect.networks.backbone import Backbone
 from defect.weights import files, hub
 from defect.weights.errors import NotAvailable, WeightsError

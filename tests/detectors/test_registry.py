@@ -12,7 +12,7 @@ import torch
 from defect import load, teach
 from defect.detectors.autoencoder import AutoencoderDetector
 from defect.detectors.detector import Detector
-from defect.detectors.memory_detector import MemoryDetector
+from defect.detectors.memory.detector import MemoryDetector
 from defect.detectors.registry import DETECTORS, plain_name
 from defect.weights import files
 from defect.weights.errors import NotAvailable, WeightsError

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from defect import load, teach
-from defect.detectors.memory_detector import MemoryDetector, TeachingReport
+from defect.detectors.memory.detector import MemoryDetector, TeachingReport
 from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import read_photo
 from defect.inspection import Message

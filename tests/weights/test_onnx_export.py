@@ -12,7 +12,7 @@ from PIL import Image
 from defect import load, teach
 from defect.cli import main
 from defect.detectors.detector import Detector
-from defect.detectors.memory_detector import MemoryDetector
+from defect.detectors.memory.detector import MemoryDetector
 from defect.weights.onnx_export import export
 from tests.conftest import EXAMPLES
 

@@ -9,7 +9,7 @@ import gradio as gr
 from pydantic import Field, TypeAdapter
 
 from defect.detectors.detector import Detector
-from defect.detectors.memory_detector import TeachingReport
+from defect.detectors.memory.detector import TeachingReport
 from defect.detectors.steel import Classification
 from defect.inspection import Inspection, describe
 from defect.reports.rows import DEFECTIVE, NOT_READ, Row

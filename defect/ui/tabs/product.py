@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors.detector import Detector
-from defect.detectors.memory_detector import TeachingReport
+from defect.detectors.memory.detector import TeachingReport
 from defect.detectors.registry import load_file
 from defect.training.memory import MAX_PHOTOS, false_alarm_odds, teach
 from defect.ui import payload

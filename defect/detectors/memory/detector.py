@@ -8,23 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from defect.detectors import memory as normal
 from defect.detectors.autoencoder import brightness_note
 from defect.detectors.feature_extractors import FeatureExtractor, extractor_for
-from defect.detectors.memory import GAIN_WORTH_A_NOTE, Memory, restore_memory
-from defect.detectors.scoring import scores, to_tensor
+from defect.detectors.memory.memory import (
+    Memory,
+    anomaly_map,
+    map_of_levels,
+    restore_memory,
+)
 from defect.detectors.stream import run_batched
-from defect.imaging.photo import Photo, Source, network_input
+from defect.imaging.photo import Photo, Source
 from defect.inspection import Inspection, Message, WeightsSource
 from defect.weights import files
 from defect.weights.errors import NotAvailable, WeightsError
 from defect.weights.files import Metadata, Weights
 from defect.weights.index import WEIGHTS_FOLDER
 
+GAIN_WORTH_A_NOTE = 0.1
+STRETCH_WORTH_A_NOTE = 1.15
+"""Aspect ratios that differ by this factor."""
 ANOTHER_EXTRACTOR = "it was taught through another feature extractor than the one here"
 
 
@@ -109,30 +115,35 @@ class MemoryDetector:
         """The detector as one function of tensors, for export."""
         return _MemoryModule(self)
 
-    @torch.inference_mode()
     def _inspect(self, photos: Sequence[Photo]) -> list[Inspection]:
-        pixels = to_tensor(np.stack([network_input(photo.pixels) for photo in photos]))
-        normalised, gains = normal.normalise_brightness(pixels, self.memory.light)
-        features = normal.extract_features(self.extractor, normalised.to(self.device))
-        maps = normal.anomaly_maps(self.memory, features.cpu())
-        found = scores(maps).tolist()
-        return [
-            Inspection(
-                photo=photo.shown,
-                name=photo.name,
-                notes=photo.notes + _brightness_note(float(gains[i])),
-                anomaly_map=maps[i].numpy(),
-                error_map=None,
-                reconstruction=None,
-                score=found[i],
-                thesis_score=None,
-                thesis_limit=None,
-                model=self.metadata.model,
-                category=self.metadata.category,
-                weights=self.source,
-            )
-            for i, photo in enumerate(photos)
-        ]
+        return [self._inspect_one(photo) for photo in photos]
+
+    def _inspect_one(self, photo: Photo) -> Inspection:
+        found, gain = anomaly_map(self.memory, self.extractor, photo.pixels, self.device)
+        return Inspection(
+            photo=photo.shown,
+            name=photo.name,
+            notes=photo.notes + self._notes(photo, gain),
+            anomaly_map=found.numpy(),
+            error_map=None,
+            reconstruction=None,
+            score=float(found.max()),
+            thesis_score=None,
+            thesis_limit=None,
+            model=self.metadata.model,
+            category=self.metadata.category,
+            weights=self.source,
+        )
+
+    def _notes(self, photo: Photo, gain: float) -> tuple[str, ...]:
+        # Every photo is brought to the same brightness; only what a person would notice is noted.
+        notes = brightness_note(gain) if abs(gain - 1) > GAIN_WORTH_A_NOTE else ()
+        height, width = self.memory.levels[0].size
+        ratio = photo.pixels.shape[1] / photo.pixels.shape[0] * height / width
+        if max(ratio, 1 / ratio) > STRETCH_WORTH_A_NOTE:
+            text = "Another shape than the photos taught from: it was stretched to theirs."
+            notes += (Message("stretched", text),)
+        return notes
 
 
 class _MemoryModule(nn.Module):
@@ -142,15 +153,19 @@ class _MemoryModule(nn.Module):
         super().__init__()
         self.extractor = detector.extractor
         self.memory = detector.memory
+        self.input_size = detector.memory.levels[-1].size
 
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
-        """N×256×256×3 uint8 → N scores and N×256×256 maps, in multiples of the normal limit."""
-        pixels = photo.permute(0, 3, 1, 2).to(torch.float32) / 255
-        # Runtimes sum in other orders; in double precision that does not show.
-        normalised, _ = normal.normalise_brightness(pixels.double(), self.memory.light)
-        features = normal.extract_features(self.extractor, normalised.float())
-        maps = normal.anomaly_maps(self.memory, features)
-        return scores(maps), maps
+        """N×h×w×3 uint8 → N scores and N maps, in multiples of the normal limit."""
+        pixels = photo.permute(0, 3, 1, 2).to(torch.float32)
+        levels = [
+            pixels / 255
+            if level.size == self.input_size
+            else F.interpolate(pixels, level.size, mode="bilinear", antialias=True).round() / 255
+            for level in self.memory.levels
+        ]
+        maps, _ = map_of_levels(self.memory, self.extractor, levels)
+        return maps.flatten(1).amax(1), maps
 
 
 def restore(
@@ -172,7 +187,11 @@ def restore(
             raise ValueError("it holds a network, and a memory has none")
         memory = restore_memory(content.calibration, content.metadata.calibration)
         extractor = extractor_for(memory.extractor, folder, wait)
-        if extractor is None or len(memory.centre) != extractor.channels:
+        if extractor is None or any(
+            len(view.basis.centre) != extractor.channels
+            for level in memory.levels
+            for view in level.views
+        ):
             raise ValueError(ANOTHER_EXTRACTOR)
     except NotAvailable:
         raise
@@ -188,8 +207,3 @@ def restore(
             )
         ) from error
     return MemoryDetector(extractor, memory, content.metadata, content.source, device=device)
-
-
-def _brightness_note(gain: float) -> tuple[str, ...]:
-    # Every photo is brought to the same brightness; only what a person would notice is noted.
-    return brightness_note(gain if abs(gain - 1) > GAIN_WORTH_A_NOTE else 1.0)

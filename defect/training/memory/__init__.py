@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from defect.datasets import mvtec, provenance
-from defect.datasets.samples import load_images
 from defect.detectors.feature_extractors import load_extractor, teaching_extractor
-from defect.detectors.memory_detector import MemoryDetector, Outlier, TeachingReport
+from defect.detectors.memory.detector import MemoryDetector, Outlier, TeachingReport
 from defect.detectors.registry import plain_name
 from defect.detectors.stream import PhotoSource
 from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import ImageError, Photo, Source, network_input, read_photo
 from defect.inspection import Message, WeightsSource
-from defect.training.memory_fit import FittedMemory, fit_memory
-from defect.training.outliers import find_outliers
+from defect.training.memory.fit import FittedMemory, fit_memory
+from defect.training.memory.outliers import find_outliers
 from defect.weights import files
 from defect.weights.files import Metadata, Training, save
 from defect.weights.index import WEIGHTS_FOLDER, IndexEntry
 
 MODEL = "memory"
 MAX_PHOTOS = 300
-"""60 MB while teaching; a memory learns little from more."""
+"""A memory learns little from more."""
+KEPT_BYTES = 256 * 1024**2
+"""Of photos kept while teaching; the rest are read twice."""
+MAX_STRETCH = 1.15
+"""Aspect ratios that differ by more are worth a note."""
 FEW_PHOTOS = 10
 OWN_EXTRACTOR = "the feature extractor (extractor/shared)"
 
@@ -77,10 +82,26 @@ def teach(
             )
         )
     extractor, sha256, backbone = teaching_extractor(folder, wait)
-    images, names, notes = _read_distinct(sources, without)
-    fitted = fit_memory(extractor, images, sha256, report_progress=report_progress)
-    if len(images) < FEW_PHOTOS:
-        notes.append(_few_photos(len(images)))
+    photos_read, notes = _read_distinct([s for s in sources if s.name not in without])
+    fitted = fit_memory(
+        extractor,
+        photos_read,
+        sha256,
+        shapes=photos_read.shapes,
+        report_progress=report_progress,
+    )
+    names = photos_read.names
+    if len(names) < FEW_PHOTOS:
+        notes.append(_few_photos(len(names)))
+    if count := int(fitted.left_out.sum()):
+        notes.append(
+            Message(
+                "teach_outliers_left_out",
+                "{count} of the photos differ so much from the others that the detector was "
+                "taught without them.",
+                count=count,
+            )
+        )
     through = OWN_EXTRACTOR
     if backbone:
         through = f"the backbone {backbone}"
@@ -101,7 +122,7 @@ def teach(
         hashlib.sha256(data).hexdigest(),
         len(data),
     )
-    outliers = find_outliers(images, fitted.scores) if len(images) > 1 else []
+    outliers = find_outliers(fitted.images, fitted.scores) if len(names) > 1 else []
     report = TeachingReport(
         photos=names,
         outliers=tuple(Outlier(names[index], reason) for index, reason in outliers),
@@ -111,24 +132,19 @@ def teach(
     return MemoryDetector(extractor, fitted.memory, metadata, source, teaching=report)
 
 
-def teach_and_save(
-    category: str, data: Path, weights: Path, seed: int = 0, images: np.ndarray | None = None
-) -> IndexEntry:
+def teach_and_save(category: str, data: Path, weights: Path, seed: int = 0) -> IndexEntry:
     """Teaches a memory of one category from its training photos and saves it.
-
-    Args:
-        images: N×256×256×3 uint8, the training photos where they were read before.
 
     Raises:
         DataError: there are no training photos.
-        ValueError: there are too many.
+        ValueError: there are too many, or none that can be used.
         WeightsError: the weights folder has no usable extractor.
     """
-    if images is None:
-        images = load_images(mvtec.train_samples(data, category))
+    samples = mvtec.train_samples(data, category)
+    photos, _ = _read_distinct([PhotoFile(s.path, s.path.name) for s in samples])
     extractor, sha256 = load_extractor(weights)
-    fitted = fit_memory(extractor, images, sha256, seed=seed)
-    origin = provenance.of_memory(category)
+    fitted = fit_memory(extractor, photos, sha256, shapes=photos.shapes, seed=seed)
+    origin = provenance.of_category(category)
     metadata = memory_metadata(
         fitted, category, origin.dataset, origin.licence, seed, note=origin.note
     )
@@ -190,34 +206,59 @@ def _as_source(photo: Source | PhotoSource, number: int) -> PhotoSource:
     return photo
 
 
-def _read_distinct(
-    sources: Sequence[PhotoSource], without: Sequence[str]
-) -> tuple[np.ndarray, tuple[str, ...], list[Message]]:
-    """(N×256×256×3, names, notes): copies and unreadable photos are left out."""
-    seen: set[bytes] = set()
-    images, names, unreadable, copies = [], [], [], 0
-    shapes = set()
+class _PhotoSet(Sequence[np.ndarray]):
+    """Photos as H×W×3 uint8; those that do not fit into `KEPT_BYTES` are read again when needed."""
+
+    def __init__(self) -> None:
+        self.sources: list[PhotoSource] = []
+        self.shapes: list[tuple[int, ...]] = []
+        self._kept: dict[int, np.ndarray] = {}
+        self._bytes = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(source.name for source in self.sources)
+
+    def add(self, source: PhotoSource, pixels: np.ndarray) -> None:
+        if self._bytes + pixels.nbytes <= KEPT_BYTES:
+            self._kept[len(self.sources)] = pixels
+            self._bytes += pixels.nbytes
+        self.sources.append(source)
+        self.shapes.append(pixels.shape)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: Any) -> Any:
+        if index >= len(self.sources):
+            raise IndexError(index)
+        kept = self._kept.get(int(index))
+        return self.sources[int(index)].read().pixels if kept is None else kept
+
+
+def _read_distinct(sources: Sequence[PhotoSource]) -> tuple[_PhotoSet, list[Message]]:
+    """Photos to teach from, and notes: copies, damaged and unreadable photos are left out."""
+    photos, seen, unusable, copies = _PhotoSet(), set[bytes](), [], 0
     for source in sources:
-        if source.name in without:
-            continue
         try:
             photo = source.read()
         except ImageError as error:
-            unreadable.append(error.args[0])
+            unusable.append(error.args[0])
             continue
-        image = network_input(photo.pixels)
-        key = hashlib.sha256(image.tobytes()).digest()
+        if photo.damaged:
+            text = '"{name}" is damaged.'
+            unusable.append(Message("teach_damaged", text, name=photo.name))
+            continue
+        key = hashlib.sha256(network_input(photo.pixels).tobytes()).digest()
         if key in seen:
             copies += 1
             continue
         seen.add(key)
-        images.append(image)
-        names.append(photo.name)
-        shapes.add(round(photo.pixels.shape[1] / photo.pixels.shape[0], 1))
-    if not images:
+        photos.add(source, photo.pixels)
+    if not len(photos):
         raise ValueError(
-            Message("teach_none_usable", "None of the photos can be used. {why}", why=unreadable[0])
-            if unreadable
+            Message("teach_none_usable", "None of the photos can be used. {why}", why=unusable[0])
+            if unusable
             else Message("teach_all_left_out", "All photos were left out.")
         )
     notes: list[Message] = []
@@ -231,21 +272,22 @@ def _read_distinct(
                 count=copies,
             )
         )
-    notes += [Message("teach_left_out", "Left out: {why}", why=why) for why in unreadable[:3]]
-    if len(unreadable) > 3:
+    notes += [Message("teach_left_out", "Left out: {why}", why=why) for why in unusable[:3]]
+    if len(unusable) > 3:
         notes.append(
             Message(
-                "teach_left_out_more", "Left out: {count} more photos.", count=len(unreadable) - 3
+                "teach_left_out_more", "Left out: {count} more photos.", count=len(unusable) - 3
             )
         )
-    if len(shapes) > 1:
+    ratios = [math.log(shape[1] / shape[0]) for shape in photos.shapes]
+    if max(ratios) - min(ratios) > math.log(MAX_STRETCH):
         notes.append(
             Message(
                 "teach_shapes",
-                "The photos have different shapes; all are scaled to the same square.",
+                "The photos have different shapes; all are stretched to the most usual one.",
             )
         )
-    return np.stack(images), tuple(names), notes
+    return photos, notes
 
 
 def _few_photos(count: int) -> Message:
