@@ -21,7 +21,7 @@ RENDERED = Provenance("rendered by this project", "Apache-2.0")
 INCOMPLETE = {
     "capsule": "8 of 23 good test photos are missing.",
     "hazelnut": "Trained on 50 of 391 photos; test: 25 of 40 good, only cracks, no masks.",
-    "cable": "Taught from 12 good test photos: the training photos are not to be had here.",
+    "cable": "Taught from 20 good test photos: the training photos are not to be had here.",
     "leather": "Taught from 12 good test photos: the training photos are not to be had here.",
     "tile": "Taught from 12 good test photos: the training photos are not to be had here.",
     "toothbrush": "11 of 12 good test photos are missing; 12 training photos stand in.",
