@@ -44,7 +44,7 @@ def test_two_writers_at_once_keep_each_other_s_lines(tmp_path: Path) -> None:
 
 
 def _save(folder: Path, value: float) -> None:
-    files.save(folder, {"w": torch.full((4,), value)}, {}, make_metadata())
+    files.save(folder, {"w": torch.full((4,), float(value))}, {}, make_metadata())
 
 
 def _value(folder: Path) -> float:

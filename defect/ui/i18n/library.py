@@ -203,6 +203,31 @@ MESSAGES = {
     "safetensors_file_name_another": "{repo} 的 {file} 不是 safetensors 文件。请指定另一个。",
     "does_not_hold_torchvision": "{repo} 的 {file} 不含按 torchvision 命名的 {architecture}（"
     "{full} 缺失或形状不符）。请指定另一个。",
+    # the server's limits
+    "not_open": "此地址没有内容。接口页列出了可用的内容。",
+    "body_too_large": "请求超过 256 kB。请先上传文件，再只发送其路径。",
+    "body_unreadable": "请求内容不是有效的 JSON。",
+    "body_too_deep": "请求中的值嵌套过深。",
+    "list_too_long": "请求中的列表超过 {most} 项。请减少数量。",
+    "upload_too_large": "上传超过 2 GB。请分批上传。",
+    "upload_stalled": "上传没有进展，已被终止。请重试。",
+    "upload_aborted": "上传已中止。",
+    "uploads_too_many": "您的地址正在进行的上传过多。请待其完成后再试。",
+    "uploaded_too_much": "您的地址在过去一小时内已上传 4 GB。请稍后再试。",
+    "connections_too_many": "来自您地址的连接过多。请关闭一些页面。",
+    "server_error": "服务器出错。请检查所发送的值；如果无误，则是程序缺陷，已记录在日志中。",
+    "disk_full": "服务器磁盘已满。请稍后再试。",
+    "no_memory": "服务器内存不足，无法完成。请稍后再试。",
+    "too_many_waiting": "您已有 {most} 个请求在等待。请待其完成后再发送。",
+    "too_many_waiting_address": "来自您地址的等待请求过多。请稍后再试。",
+    "out_of_time": "处理时间过长，已被终止。请发送更少或更小的文件。",
+    "no_function": "没有这个名称的接口。",
+    "not_public": "此函数属于页面，不能直接调用。",
+    "wrong_value": "{name} 的值格式不正确。接口页说明了该接口所需的参数。",
+    "wrong_values": "您发送的某个值格式不正确。接口页说明了该接口所需的参数。",
+    "store_full": "服务器为访问者保留的内容已达上限。请稍后再试。",
+    "wrong_dtype": "weights/{file} 中张量“{tensor}”的类型为 {kind}，不予读取。请重新获取。",
+    "content_changed": "weights/{file} 已损坏：内容与其校验和不符。请重新获取该文件。",
 }
 """Key of a message → in Chinese, with the same `{name}`s."""
 
