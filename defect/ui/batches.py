@@ -28,7 +28,7 @@ from defect.reports.steel_rows import (
 )
 from defect.reports.writer import About, Entry, ReportWriter, entry_of, to_jpeg
 from defect.ui.downloads import download_path, write_download
-from defect.ui.gradio_server import check_job
+from defect.ui.gradio_private.server import check_job
 
 MAX_FILES = 200
 TILE_SIDE = 256

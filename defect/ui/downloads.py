@@ -12,15 +12,15 @@ import numpy as np
 
 from defect.detectors.detector import Detector
 from defect.reports.writer import to_jpeg
-from defect.ui import gradio_internals
+from defect.ui.gradio_private import page as gradio_page
 
 SHOWN_QUALITY = 88
 
 
 def download_path(name: str) -> Path:
     """Where to write a file that will be downloaded under this name; its folder is new."""
-    path = gradio_internals.upload_folder() / secrets.token_urlsafe(16) / name
-    gradio_internals.delete_later(path)
+    path = gradio_page.upload_folder() / secrets.token_urlsafe(16) / name
+    gradio_page.delete_later(path)
     return path
 
 
@@ -34,11 +34,11 @@ def write_download(name: str, content: str | bytes) -> str:
 
 def write_picture(name: str, data: bytes) -> str:
     """Writes an encoded picture, such as `overlay.jpg`; returns the file's path."""
-    folder = gradio_internals.upload_folder() / "pictures"
+    folder = gradio_page.upload_folder() / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     stem, _, suffix = name.rpartition(".")
     path = folder / f"{stem}-{secrets.token_urlsafe(16)}.{suffix}"
-    gradio_internals.delete_later(path)
+    gradio_page.delete_later(path)
     path.write_bytes(data)
     return str(path)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from defect.training.outliers import find_outliers
 from PIL import Image
 
 from defect import load, teach
@@ -14,7 +15,6 @@ from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import read_photo
 from defect.inspection import Message
 from defect.training.memory import MAX_PHOTOS, _read_distinct, false_alarm_odds
-from defect.training.outliers import find_outliers
 from defect.weights.errors import NotAvailable, WeightsError
 from tests.factories import good_photos, write_extractor, write_photos
 

@@ -16,7 +16,6 @@ from defect.detectors import catalogue
 from defect.detectors.steel import load_steel_classifier
 from defect.imaging.photo import network_input, read_photo
 from defect.reports.steel_rows import STEEL_COLUMNS, steel_row_of
-from defect.ui import gradio_internals
 from defect.ui.batches import (
     Task,
     inspection_task,
@@ -28,6 +27,7 @@ from defect.ui.batches import (
     write_csv,
     write_zip,
 )
+from defect.ui.gradio_private import page as gradio_page
 from defect.ui.tabs.batch import inspections_view
 from defect.ui.tabs.batch_page import _show, _table
 from defect.ui.tabs.steel import _view as steel_view
@@ -39,7 +39,7 @@ STEEL = sorted((EXAMPLES / "rendered_steel").glob("*.jpg"))
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradio_internals, "upload_folder", lambda: tmp_path / "served")
+    monkeypatch.setattr(gradio_page, "upload_folder", lambda: tmp_path / "served")
 
 
 def inspecting(threshold: float = 1.0) -> Task:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from defect.training.outliers import REASONS
 from gradio.context import LocalContext
 
 import defect
@@ -21,7 +22,6 @@ from defect.evaluation import plots, scorecard
 from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Message
 from defect.training.memory import teach
-from defect.training.outliers import REASONS
 from defect.ui import i18n
 from defect.ui.batches import inspection_task, start_batch
 from defect.ui.i18n import (
