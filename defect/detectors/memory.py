@@ -153,11 +153,13 @@ def restore_memory(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) ->
 
 def extract_features(extractor: nn.Module, pixels: Tensor) -> Tensor:
     """N×3×256×256 in 0..1 → N×1024×C: what stands at each place and right around it."""
-    fine, coarse = extractor(pixels)
-    fine = F.avg_pool2d(fine, 3, 1, 1, count_include_pad=False)
-    coarse = F.avg_pool2d(coarse, 3, 1, 1, count_include_pad=False)
-    coarse = F.interpolate(coarse, size=(PLACES, PLACES), mode="bilinear")
-    return torch.cat([fine, coarse], 1).flatten(2).transpose(1, 2)
+    views = []
+    for view in extractor(pixels):
+        around = F.avg_pool2d(view, 3, 1, 1, count_include_pad=False)
+        if around.shape[-2:] != (PLACES, PLACES):
+            around = F.interpolate(around, size=(PLACES, PLACES), mode="bilinear")
+        views.append(around)
+    return torch.cat(views, 1).flatten(2).transpose(1, 2)
 
 
 def normalise_brightness(pixels: Tensor, light: float) -> tuple[Tensor, Tensor]:
