@@ -141,9 +141,8 @@ MESSAGES = {
     "memories_here_recognise_product": "此处没有可用来识别产品的记忆模型。",
     "classes_missing": "weights/{file} 没有列出六个类别。请重新下载。",
     "weights_replaced": "该检测器所用的权重（{file}）已被替换或删除。请重新载入。",
-    "no_extractor": "此处没有特征提取器，无法学习。请恢复 weights/extractor/，或自行训练："
-    "`python -m defect train extractor --data DIR --teacher FILE`。",
-    "not_an_extractor": "weights/{file} 不是特征提取器。请重新下载。",
+    "no_extractor": "此处没有特征提取器，无法学习。请恢复 weights/extractor/，或自行生成："
+    "`python -m defect train extractor`。",
     # weights and the Hub
     "weights_absent": "weights/{file} 已列入 {index}，但文件不存在。请重新下载。",
     "no_weights": "此处没有“{category}”的 {model} 权重（{model} 可用的类别：{available}）。请训练："
@@ -191,18 +190,24 @@ MESSAGES = {
     "not_fetched_hub_cannot": "{name} 下载失败：无法连接 Hub。请稍后再试。",
     "not_fetched_download_cut": "{name} 下载失败：连接中断。请重试。",
     # backbones
-    "names_backbone_set_architecture": "“{name}”不是主干网络。请将 {variable} 设为 "
-    "[ARCHITECTURE=]OWNER/NAME[@COMMIT]，例如 timm/resnet18.tv_in1k，或取消设置。",
-    "torchvision_has_network_write": "torchvision 没有网络“{architecture}”。请将 {variable} 写成"
-    " ARCHITECTURE=OWNER/NAME，例如 resnet18=timm/resnet18.tv_in1k。",
-    "expects_photos_prepared_another": "{architecture} 要求以其他方式预处理照片。请指定另一个网"
-    "络。",
-    "has_million_parameters_most": "{architecture} 有 {value} 百万个参数；最多接受 {value2} 百万"
-    "个。请指定较小的网络。",
-    "backbone_memory": "{architecture} 不能用作记忆模型的主干网络：{error}。",
-    "safetensors_file_name_another": "{repo} 的 {file} 不是 safetensors 文件。请指定另一个。",
-    "does_not_hold_torchvision": "{repo} 的 {file} 不含按 torchvision 命名的 {architecture}（"
-    "{full} 缺失或形状不符）。请指定另一个。",
+    "backbone_name": "“{name}”不是主干网络。请将 {variable} 设为 OWNER/NAME[@COMMIT]，例如 "
+    "timm/vit_small_patch14_dinov2.lvd142m，或取消设置。",
+    "backbone_needs_timm": '主干网络需要 timm。请用 `pip install ".[backbones]"` 安装，或取消设置 '
+    "{variable}。",
+    "backbone_config": "{repo} 的 {file} 不是 timm 模型的配置：{problem}。请指定另一个仓库。",
+    "backbone_config_large": "文件过大",
+    "backbone_config_json": "不是 JSON",
+    "backbone_config_field": "其中的 {field} 不能使用",
+    "backbone_unknown": "timm 没有 {repo} 所用的网络“{architecture}”。请更新 timm，或指定另一个仓"
+    "库。",
+    "backbone_too_large": "{architecture} 有 {millions} 百万个参数；最多接受 {most} 百万个。请指定"
+    "较小的网络。",
+    "backbone_unfit": "{architecture} 不能用作主干网络：{reason}。请指定另一个网络。",
+    "backbone_no_maps": "它不提供照片的特征图",
+    "backbone_one_size": "它不接受任意尺寸的照片",
+    "backbone_not_safetensors": "{repo} 的 {file} 不是 safetensors 文件。请指定另一个仓库。",
+    "backbone_tensors": "{repo} 的 {file} 与 {architecture} 不符：{tensor} 缺失、形状不符或含非有限"
+    "值。请指定另一个仓库。",
     # the server's limits
     "not_open": "此地址没有内容。接口页列出了可用的内容。",
     "body_too_large": "请求超过 256 kB。请先上传文件，再只发送其路径。",
