@@ -68,7 +68,7 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
     for start in range(0, len(samples), BATCH):
         photos = [read_photo(sample.path) for sample in samples[start : start + BATCH]]
         for i, (photo, found) in enumerate(zip(photos, inspect(photos), strict=True), start):
-            maps[i] = _at_mask_size(found.anomaly_map)
+            maps[i] = at_mask_size(found.anomaly_map)
             scores.append(found.score)
             if found.thesis_limit is not None and found.thesis_score is not None:
                 errors[i] = found.error_map
@@ -105,7 +105,7 @@ def evaluate(model: str, category: str, data: Path, folder: Path) -> Metadata:
     return rewrite(folder, model, category, test=test)
 
 
-def _at_mask_size(anomaly_map: np.ndarray) -> np.ndarray:
+def at_mask_size(anomaly_map: np.ndarray) -> np.ndarray:
     """h×w float32 → 256×256, the size masks are compared at."""
     if anomaly_map.shape == (NETWORK_SIDE, NETWORK_SIDE):
         return anomaly_map
