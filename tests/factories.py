@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy import ndimage
 from torch import nn
 
 from defect.inspection import Inspection, WeightsSource
@@ -136,3 +137,41 @@ def write_extractor(folder: Path) -> Path:
     metadata = make_metadata(model="extractor", category="shared", dataset="none", licence="none")
     save(folder, tiny_extractor().state_dict(), {}, metadata)
     return folder
+
+
+def textured_photos(count: int, seed: int, size: tuple[int, int] = (256, 256)) -> list[np.ndarray]:
+    """N of h×w×3: a coarse grain that lies differently in every photo and reaches its edges."""
+    draw = np.random.default_rng(seed)
+    photos = []
+    for _ in range(count):
+        grain = ndimage.gaussian_filter(draw.standard_normal(size), 2)
+        grey = 128 + 25 * grain / grain.std()
+        photos.append(np.repeat(grey[..., None], 3, 2).clip(0, 255).astype(np.uint8))
+    return photos
+
+
+def turned_parts(count: int, seed: int, side: int = 256) -> list[np.ndarray]:
+    """N of side×side×3: one bright bracket at any angle on an even dark ground."""
+    draw = np.random.default_rng(seed)
+    return [
+        bracket(float(draw.uniform(0, 360)), tuple(draw.uniform(-0.03, 0.03, 2) * side), draw, side)
+        for _ in range(count)
+    ]
+
+
+def bracket(
+    degrees: float, shift: tuple[float, ...], draw: np.random.Generator, side: int = 256
+) -> np.ndarray:
+    """side×side×3: the bracket turned counter-clockwise and moved by (y, x) pixels."""
+    image = Image.new("L", (4 * side, 4 * side), 40)
+    pen, unit = ImageDraw.Draw(image), 4 * side / 256
+    for box, grey in (
+        ((60, 100, 196, 150), 190),
+        ((60, 60, 95, 150), 190),
+        ((150, 112, 176, 138), 90),
+    ):
+        pen.rectangle([value * unit for value in box], fill=grey)
+    dy, dx = shift
+    turned = image.rotate(degrees, Image.Resampling.BICUBIC, translate=(4 * dx, 4 * dy), fillcolor=40)
+    grey = np.asarray(turned.reduce(4), np.float64) + draw.normal(0, 2, (side, side))
+    return np.repeat(grey[..., None], 3, 2).clip(0, 255).astype(np.uint8)
