@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from torch import nn
 
 from defect.inspection import Inspection, WeightsSource
-from defect.networks.extractor import Extractor
+from defect.networks.extractor import Extractor, folded_extractor
 from defect.weights.files import Metadata, Training, save
 from defect.weights.index import IndexEntry
 
@@ -118,9 +120,16 @@ def write_photos(folder: Path, photos: np.ndarray | Sequence[np.ndarray]) -> lis
 
 
 def tiny_extractor() -> Extractor:
-    """Random weights that see edges and colours well enough for drawn photos."""
+    """The extractor's layers with seeded random weights that keep the signal's scale (He et al.
+    2015): enough to tell drawn photos apart."""
     torch.manual_seed(0)
-    return Extractor((72, 72), 8).eval()
+    extractor = folded_extractor()
+    for module in extractor.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            assert module.bias is not None
+            nn.init.uniform_(module.bias, -0.1, 0.1)
+    return extractor
 
 
 def write_extractor(folder: Path) -> Path:
@@ -128,3 +137,41 @@ def write_extractor(folder: Path) -> Path:
     metadata = make_metadata(model="extractor", category="shared", dataset="none", licence="none")
     save(folder, tiny_extractor().state_dict(), {}, metadata)
     return folder
+
+
+def textured_photos(count: int, seed: int, size: tuple[int, int] = (256, 256)) -> list[np.ndarray]:
+    """N of h×w×3: a coarse grain that lies differently in every photo and reaches its edges."""
+    draw = np.random.default_rng(seed)
+    photos = []
+    for _ in range(count):
+        grain = ndimage.gaussian_filter(draw.standard_normal(size), 2)
+        grey = 128 + 25 * grain / grain.std()
+        photos.append(np.repeat(grey[..., None], 3, 2).clip(0, 255).astype(np.uint8))
+    return photos
+
+
+def turned_parts(count: int, seed: int, side: int = 256) -> list[np.ndarray]:
+    """N of side×side×3: one bright bracket at any angle on an even dark ground."""
+    draw = np.random.default_rng(seed)
+    return [
+        bracket(float(draw.uniform(0, 360)), tuple(draw.uniform(-0.03, 0.03, 2) * side), draw, side)
+        for _ in range(count)
+    ]
+
+
+def bracket(
+    degrees: float, shift: tuple[float, ...], draw: np.random.Generator, side: int = 256
+) -> np.ndarray:
+    """side×side×3: the bracket turned counter-clockwise and moved by (y, x) pixels."""
+    image = Image.new("L", (4 * side, 4 * side), 40)
+    pen, unit = ImageDraw.Draw(image), 4 * side / 256
+    for box, grey in (
+        ((60, 100, 196, 150), 190),
+        ((60, 60, 95, 150), 190),
+        ((150, 112, 176, 138), 90),
+    ):
+        pen.rectangle([value * unit for value in box], fill=grey)
+    dy, dx = shift
+    turned = image.rotate(degrees, Image.Resampling.BICUBIC, translate=(4 * dx, 4 * dy), fillcolor=40)
+    grey = np.asarray(turned.reduce(4), np.float64) + draw.normal(0, 2, (side, side))
+    return np.repeat(grey[..., None], 3, 2).clip(0, 255).astype(np.uint8)

@@ -1,9 +1,9 @@
 """What is normal for one product, and how far a photo lies from it.
 
-A memory holds a Gaussian a place (`positional_gaussian`) at one or two scales of the photo. Of parts
-that lie at any angle it also holds a template: a photo is then judged in the template's frame and the
-map is brought back to the photo's own (`registration`). The map is in multiples of the normal limit,
-the score is its highest value.
+A memory holds a Gaussian at every place (`positional_gaussian`), at one or two scales of the photo.
+For parts that lie at any angle it also holds a template: the photo is judged in the template's frame
+and the map warped back to the photo's own (`registration`). The map is in multiples of the normal
+limit; the score is its highest value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -27,7 +27,7 @@ from defect.detectors.memory.features import (
     normalise_brightness,
     to_pixels,
 )
-from defect.detectors.memory.positional_gaussian import PositionalGaussian
+from defect.detectors.memory.positional_gaussian import PositionalGaussian, deviation
 from defect.detectors.memory.registration import (
     COARSE,
     FINE,
@@ -69,6 +69,20 @@ class View:
     limit: float
     """Normal limit of this view's distances: it puts the views on one scale."""
 
+    def distance(self, features: Tensor) -> Tensor:
+        """N×h×w×256 features → N×h×w in multiples of this view's limit."""
+        matrix, bias = self._both_projections
+        residual = F.linear(features.float() - self.basis.centre, matrix, bias)
+        residual -= self.gaussian.mean
+        return deviation(residual, self.gaussian.whitening, self.gaussian.block) / self.limit
+
+    @cached_property
+    def _both_projections(self) -> tuple[Tensor, Tensor]:
+        """The basis's and the Gaussian's projection as one, for `linear`."""
+        projection = self.gaussian.projection
+        matrix = (self.basis.directions @ projection).T.contiguous()
+        return matrix, -(self.gaussian.centre @ projection)
+
 
 @dataclass(frozen=True)
 class Level:
@@ -83,7 +97,7 @@ class Level:
     def distance(self, descriptions: Sequence[Tensor]) -> Tensor:
         """For each view N×h×w×256 → N×h×w in multiples of this level's limit."""
         distances = [
-            view.gaussian.distance(view.basis.reduce(features)) / view.limit
+            view.distance(features)
             for view, features in zip(self.views, descriptions, strict=True)
         ]
         return torch.stack(distances).mean(0) / self.limit
@@ -110,6 +124,11 @@ class Memory:
     texture."""
     known_sensitivity: dict[str, list[int]] = field(default_factory=dict)
     """For each kind of synthetic anomaly: how many were found at the threshold, of how many."""
+
+    @cached_property
+    def registration(self) -> Template | None:
+        """Registers photos to the template, where there is one."""
+        return None if self.template is None else Template(self.template)
 
     def tensors(self) -> dict[str, Tensor]:
         """For a weights file."""
@@ -303,7 +322,7 @@ def map_of_levels(
     device: torch.device | str = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """N photos, for each level N×3×h×w in 0..1 → N maps, and N brightness factors."""
-    template = Template(memory.template) if memory.template is not None else None
+    template = memory.registration
     gain = brightness_gains(levels[0], memory.brightness)
     poses: Poses | None = None
     highest: Tensor | None = None

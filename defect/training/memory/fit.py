@@ -2,7 +2,7 @@
 over copies with synthetic anomalies.
 
 Every number that decides something is taken leave-one-out: each photo is judged by the memory of
-the others. Photos that the others show to be odd are left out and named.
+the others. Outliers among the photos are left out and named.
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ FINE_SCALE = 2
 FINE_DIRECTIONS = 96, 64
 """Principal directions of the fine level's two descriptions: a file stays under 6 MB."""
 SAMPLE = 32
-"""Photos that the principal directions are fitted on."""
+"""Photos that the principal directions are fitted on; more do not change them."""
 MOST_FINE = 100
-"""Photos that the fine level is taught from."""
+"""Photos that the fine level is taught from: it has four times the cells."""
 ANOMALIES = 4 * len(KINDS)
+"""Synthetic anomalies at most, from four photos on; four of each kind."""
 COPIES = 12
 """Turned and moved copies by which a single photo's limit is set."""
 ALONE = 1.25
@@ -71,9 +72,10 @@ ALONE = 1.25
 FLAT = 2.0
 """Grey levels of 255: a photo whose standard deviation is less shows nothing."""
 ALIGNED_GAIN = 0.5
-"""Registration must leave at most this part of the variance that photos do not share."""
+"""Registration must leave at most this part of the variance that photos do not share: of photos
+that lie alike it removes a little, of parts at any angle nearly all."""
 ALIGNED_ALREADY = 0.02
-"""Unshared variance below which photos lie alike as they are."""
+"""Unshared part of the variance below which photos are aligned as they are."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class FittedMemory:
     """N: each photo's score by the memory of the others, in multiples of the limit; of a single
     photo, 0. A photo that shows nothing has an infinite score."""
     left_out: np.ndarray
-    """N bool: photos that were not learnt from, as odd, showing nothing or copies of another."""
+    """N bool: photos that were not learnt from: outliers, copies, photos that show nothing."""
     images: np.ndarray
     """N×h×w×3 uint8: the photos at the coarse level's size."""
     seconds: float
@@ -136,30 +138,31 @@ def fit_memory(
 
     template = _template(images[kept], brightness)
     passes = _Passes(len(kept) + ANOMALIES, len(scales), report_progress)
-    lessons = []
+    fits = []
     for scale in scales:
         level_size = size[0] * scale, size[1] * scale
         chosen = kept if scale == 1 else _spread(kept, MOST_FINE)
         level_images = images[chosen]
         if level_size != size:
             level_images = np.stack([resize(photos[i], level_size) for i in chosen])
-        lesson = _Lesson(extractor, level_images, chosen, brightness, template, scale, seed, passes)
-        lessons.append(lesson)
+        fits.append(
+            _LevelFit(extractor, level_images, chosen, brightness, template, scale, seed, passes)
+        )
 
-    good, odd = lessons[0].good.copy(), np.zeros(len(photos), bool)
+    outliers = np.zeros(len(photos), bool)
     if len(kept) > 1:
-        odd[kept] = left_out(good)
-    if odd.any():
-        for lesson in lessons:
-            lesson.judge(odd[lesson.photos])
-    found, anomalous, kinds = _joined(lessons)
-    limit = robust_limit(found[~odd[lessons[-1].owner_of_good]])
+        outliers[kept] = left_out(fits[0].good)
+    if outliers.any():
+        for fit in fits:
+            fit.judge(outliers[fit.photos])
+    found, anomalous, kinds = _joined(fits)
+    limit = robust_limit(found[~outliers[fits[-1].owner_of_good]])
     if len(kept) == 1:
         limit *= ALONE
     relative = np.full(len(photos), np.inf)
-    relative[kept] = 0 if len(kept) == 1 else lessons[0].good / lessons[0].limit / limit
-    if len(lessons) > 1 and len(kept) > 1:
-        relative[lessons[1].photos] = found / limit
+    relative[kept] = 0 if len(kept) == 1 else fits[0].good / fits[0].limit / limit
+    if len(fits) > 1 and len(kept) > 1:
+        relative[fits[1].photos] = found / limit
     # Exact copies of a photo score as it does.
     for i in np.flatnonzero(~useful):
         same = next((k for k in kept if np.array_equal(images[i], images[k])), None)
@@ -173,16 +176,16 @@ def fit_memory(
         for kind in KINDS
     }
     memory = Memory(
-        levels=tuple(lesson.level for lesson in lessons),
+        levels=tuple(fit.level for fit in fits),
         brightness=brightness,
         limit=limit,
         normal_scores=[round(float(v), 4) for v in (found / limit)[:MOST_SCORES]],
-        photos=int(len(kept) - odd.sum()),
+        photos=int(len(kept) - outliers.sum()),
         extractor=extractor_sha,
         template=None if template is None else template.fine,
         known_sensitivity=known,
     )
-    return FittedMemory(memory, relative, odd | ~useful, images, time.perf_counter() - started)
+    return FittedMemory(memory, relative, outliers | ~useful, images, time.perf_counter() - started)
 
 
 def _useful(images: np.ndarray) -> np.ndarray:
@@ -224,8 +227,8 @@ def _spread(values: np.ndarray, most: int) -> np.ndarray:
 def _template(images: np.ndarray, brightness: float) -> Template | None:
     """What to register photos to, if the photos show that it helps.
 
-    Registration turns a photo in its frame, so what it cuts off at the corners must be background:
-    the part stands isolated. Of one photo nothing can be compared, so isolated parts are registered.
+    Registration turns a photo in its frame, so what is cut off at the corners must be background:
+    the part must be isolated. With one photo nothing can be compared; isolated parts are registered.
     """
     pixels = [normalise_brightness(to_pixels(image[None]), brightness) for image in images]
     coarse = torch.cat([thumbnails(each, COARSE) for each in pixels])
@@ -234,9 +237,9 @@ def _template(images: np.ndarray, brightness: float) -> Template | None:
         return None
     template, poses = build_template(coarse, fine)
     if len(images) > 1:
-        still = _unshared(fine)
+        as_is = _unshared(fine)
         aligned = _unshared(warp(fine.unsqueeze(1), poses)[:, 0])
-        if still < ALIGNED_ALREADY or aligned > ALIGNED_GAIN * still:
+        if as_is < ALIGNED_ALREADY or aligned > ALIGNED_GAIN * as_is:
             return None
     # As a file keeps it.
     return Template(template.fine.half().float())
@@ -251,7 +254,7 @@ def _unshared(thumbs: Tensor) -> float:
 
 
 class _Passes:
-    """Counts what the network has seen."""
+    """Counts passes of the network, for the progress bar."""
 
     def __init__(self, photos: int, levels: int, progress: Callable[[int, int], None]) -> None:
         self.done, self.total, self.progress = 0, photos * levels, progress
@@ -262,8 +265,8 @@ class _Passes:
 
 
 @dataclass
-class _Seen:
-    """M photos as a level sees them."""
+class _Described:
+    """Features of M photos, at one level."""
 
     features: list[Tensor]
     """For each view M×h×w×D, reduced, in half precision."""
@@ -272,7 +275,7 @@ class _Seen:
     """M: which of the level's photos each is or was made from."""
 
 
-class _Lesson:
+class _LevelFit:
     """One level being taught."""
 
     def __init__(
@@ -289,47 +292,46 @@ class _Lesson:
         self.extractor, self.brightness, self.template = extractor, brightness, template
         self.passes, self.size, self.photos = passes, images.shape[1:3], photos
         self.block, self.n = BLOCK * scale, len(images)
-        sample = {int(i): self._describe(images[i]) for i in _spread(np.arange(self.n), SAMPLE)}
+        described = {int(i): self._describe(images[i]) for i in _spread(np.arange(self.n), SAMPLE)}
         self.bases = [
-            fit_basis(torch.cat([seen[0][view] for seen in sample.values()]), most)
+            fit_basis(torch.cat([features[view] for features, _ in described.values()]), most)
             for view, most in enumerate(DIRECTIONS if scale == 1 else FINE_DIRECTIONS)
         ]
-        own = self._look(images, np.arange(self.n), sample)
+        own = self._describe_all(images, np.arange(self.n), described)
+        # Few photos get several anomalies each, many not all one.
         count = max(len(KINDS), min(ANOMALIES, 4 * self.n))
-        marred = np.resize(_spread(np.arange(self.n), count), count)
-        anomalies, _, self.kinds = add_anomalies(images[marred], seed, images)
-        bad = self._look(anomalies, marred)
+        owner = np.resize(_spread(np.arange(self.n), count), count)
+        anomalies, _, self.kinds = add_anomalies(images[owner], seed, images)
+        anomalous = self._describe_all(anomalies, owner)
         good = own
         if self.n == 1:
             copies = jittered(images.repeat(COPIES, 0), np.random.default_rng(seed))
-            good = self._look(copies, np.zeros(COPIES, int))
-        self.own, self.judged = own, (good, bad)
+            good = self._describe_all(copies, np.zeros(COPIES, int))
+        self.own, self.judged = own, (good, anomalous)
         self.judge(np.zeros(self.n, bool))
 
-    def judge(self, odd: np.ndarray) -> None:
-        """Fits the photos, without the odd ones, and judges all by the others.
+    def judge(self, outliers: np.ndarray) -> None:
+        """Fits the photos without the outliers and judges each photo by the others.
 
         Args:
-            odd: N bool.
+            outliers: N bool.
         """
-        kept = ~odd[self.judged[0].owner]
+        kept = ~outliers[self.judged[0].owner]
+        owners = [described.owner for described in self.judged]
         self.views, distances = [], []
         for basis, features, *judged in zip(
-            self.bases, self.own.features, *(seen.features for seen in self.judged), strict=True
+            self.bases, self.own.features, *(each.features for each in self.judged), strict=True
         ):
-            fit = Fit(features[torch.from_numpy(np.flatnonzero(~odd))], self.block)
-            found = [
-                _judged_by_others(fit, items, seen.owner, odd)
-                for items, seen in zip(judged, self.judged, strict=True)
-            ]
+            fit = Fit(features[torch.from_numpy(np.flatnonzero(~outliers))], self.block)
+            found = _judged_by_others(fit, judged, owners, outliers)
             highest = scores(_maps(found[0], self.judged[0].poses)).numpy()
             limit = robust_limit(highest[kept])
             self.views.append(View(basis, fit.gaussian(), limit))
             distances.append([each / limit for each in found])
         mean = [torch.stack(each).mean(0) for each in zip(*distances, strict=True)]
-        self.good, self.bad = (
-            scores(_maps(each, seen.poses)).numpy()
-            for each, seen in zip(mean, self.judged, strict=True)
+        self.good, self.anomalous = (
+            scores(_maps(each, described.poses)).numpy()
+            for each, described in zip(mean, self.judged, strict=True)
         )
         self.limit = robust_limit(self.good[kept])
 
@@ -352,33 +354,46 @@ class _Lesson:
         self.passes.one()
         return describe(self.extractor, pixels), pose
 
-    def _look(
+    def _describe_all(
         self,
         images: np.ndarray,
         owner: np.ndarray,
-        seen: Mapping[int, tuple[list[Tensor], Poses | None]] = MappingProxyType({}),
-    ) -> _Seen:
-        """Describes M×h×w×3 uint8 photos, but for those that were seen before."""
+        known: Mapping[int, tuple[list[Tensor], Poses | None]] = MappingProxyType({}),
+    ) -> _Described:
+        """Describes M×h×w×3 uint8 photos, except for those already known by their index."""
         features: list[list[Tensor]] = [[] for _ in self.bases]
         poses = []
         for i, image in enumerate(images):
-            described, pose = seen[i] if i in seen else self._describe(image)
+            described, pose = known[i] if i in known else self._describe(image)
             poses.append(pose)
             for view, basis in enumerate(self.bases):
                 features[view].append(basis.reduce(described[view]).half())
-        return _Seen([torch.cat(each) for each in features], poses, owner)
+        return _Described([torch.cat(each) for each in features], poses, owner)
 
 
-def _judged_by_others(fit: Fit, items: Tensor, owner: np.ndarray, odd: np.ndarray) -> Tensor:
-    """M×h×w×D → M×h×w distances; what an odd photo shows is judged by all that were fitted."""
-    number = np.cumsum(~odd) - 1
-    fitted = ~odd[owner]
-    distance = torch.empty(items.shape[:3])
-    at = torch.from_numpy(np.flatnonzero(fitted))
-    distance[at] = fit.without([(items[at], number[owner[fitted]])])[0]
-    for i in np.flatnonzero(~fitted):
-        distance[i] = fit.gaussian().distance(items[i : i + 1])[0]
-    return distance
+def _judged_by_others(
+    fit: Fit, judged: Sequence[Tensor], owners: Sequence[np.ndarray], outliers: np.ndarray
+) -> list[Tensor]:
+    """For each M×h×w×D features and their M photos: M×h×w distances.
+
+    A photo is judged by the fit without it; an outlier, which was not fitted, by the whole fit.
+    """
+    number = np.cumsum(~outliers) - 1
+    fitted = [np.flatnonzero(~outliers[owner]) for owner in owners]
+    found = [torch.empty(items.shape[:3]) for items in judged]
+    without = fit.without(
+        [
+            (items[torch.from_numpy(at)], number[owner[at]])
+            for items, owner, at in zip(judged, owners, fitted, strict=True)
+        ]
+    )
+    for out, items, owner, at, distance in zip(
+        found, judged, owners, fitted, without, strict=True
+    ):
+        out[torch.from_numpy(at)] = distance
+        for i in np.flatnonzero(outliers[owner]):
+            out[i] = fit.gaussian().distance(items[i : i + 1])[0]
+    return found
 
 
 def _maps(distance: Tensor, poses: Sequence[Poses | None]) -> Tensor:
@@ -386,21 +401,21 @@ def _maps(distance: Tensor, poses: Sequence[Poses | None]) -> Tensor:
     return torch.cat(parts)
 
 
-def _joined(lessons: list[_Lesson]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _joined(fits: list[_LevelFit]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Scores of good and of anomalous photos over all levels, and the anomalies' kinds."""
-    good = lessons[0].good / lessons[0].limit
-    bad = lessons[0].bad / lessons[0].limit
-    if len(lessons) == 1:
-        return good, bad, lessons[0].kinds
-    coarse, fine = lessons
-    place = {int(photo): i for i, photo in enumerate(coarse.photos)}
-    rows = [place[int(photo)] for photo in fine.photos]
+    good = fits[0].good / fits[0].limit
+    anomalous = fits[0].anomalous / fits[0].limit
+    if len(fits) == 1:
+        return good, anomalous, fits[0].kinds
+    coarse, fine = fits
+    row_of = {int(photo): i for i, photo in enumerate(coarse.photos)}
+    rows = [row_of[int(photo)] for photo in fine.photos]
     if len(coarse.photos) > 1:
         good = good[rows]
     good = np.maximum(good, fine.good / fine.limit)
-    # The anomalies of the two levels differ: each level's finds are counted.
-    bad = np.concatenate([bad, fine.bad / fine.limit])
-    return good, bad, coarse.kinds + fine.kinds
+    # Each level has anomalies of its own: both are counted.
+    anomalous = np.concatenate([anomalous, fine.anomalous / fine.limit])
+    return good, anomalous, coarse.kinds + fine.kinds
 
 
 def jittered(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,8 @@ from defect.weights.quantisation import as_stored
 DIRECTIONS = 96
 """Directions in which a block has a covariance of its own; in all others it shares W."""
 SHRINKAGE_SAMPLES = 100
-"""A block's own covariance and the common one weigh alike when it was seen this many times."""
+"""A block's own covariance and the common one weigh alike when it was estimated from so many
+cells."""
 LEAST_COMMON = 0.1
 """Part of the common covariance in a block's, at least."""
 WITHIN_PRIOR = 0.4
@@ -41,7 +42,7 @@ class Fit:
 
     def __init__(self, features: Tensor, block: int) -> None:
         self.features, self.block = features, block
-        n, h, w, channels = features.shape
+        n, h, w, _ = features.shape
         self.n = n
         self._gaussian: PositionalGaussian | None = None
         plain_mean = _mean(features)
@@ -57,15 +58,16 @@ class Fit:
         # is diagonal.
         lower = torch.linalg.cholesky(within)
         inverse = torch.linalg.inv(lower)
-        seen, turn = torch.linalg.eigh(inverse @ between @ inverse.T)
-        spread = (seen - 1 / n).clamp_min(0)
+        values, turn = torch.linalg.eigh(inverse @ between @ inverse.T)
+        # Means of n photos scatter by 1/n even where places do not differ.
+        spread = (values - 1 / n).clamp_min(0)
         self.kept = spread / (spread + 1 / n)
-        unsure = spread / (n * spread + 1)
+        uncertainty = spread / (n * spread + 1)
         self.projection = inverse.T @ turn
         self.centre = centre
-        self._choose_directions(plain_mean, unsure)
+        self._choose_directions(plain_mean, uncertainty)
 
-    def _choose_directions(self, plain_mean: Tensor, unsure: Tensor) -> None:
+    def _choose_directions(self, plain_mean: Tensor, uncertainty: Tensor) -> None:
         """Turns the projection so that its first directions are those in which blocks differ."""
         n, h, w, channels = self.features.shape
         block, samples = self.block, self.block**2
@@ -83,9 +85,9 @@ class Fit:
             turn = torch.linalg.eigh(differing).eigenvectors.flip(1)
         else:
             turn = torch.eye(channels)
-        posterior = turn.T @ (unsure.unsqueeze(1) * turn)
+        posterior = turn.T @ (uncertainty.unsqueeze(1) * turn)
         shrink = turn.T @ (self.kept.unsqueeze(1) * turn)
-        # What is unsure about a mean adds to the variance; in the common directions it is folded
+        # The uncertainty of a mean adds to the variance; in the common directions it is folded
         # into the projection.
         scale = torch.ones(channels)
         scale[directions:] = (1 + posterior.diagonal()[directions:]).rsqrt()
@@ -110,7 +112,7 @@ class Fit:
         self.directions = directions
 
     def _factors(self, own: Tensor, n: int) -> Tensor:
-        """B×D×D covariances that blocks showed in n photos → Cholesky factors of the shrunk ones."""
+        """B×D×D covariances of blocks in n photos → Cholesky factors of the shrunk ones."""
         identity = torch.eye(self.directions)
         common = self._common(n)
         covariance = (1 - common) * own + common * identity

@@ -8,7 +8,7 @@ from defect.detectors.thresholds import centre_and_spread
 from defect.inspection import Message
 
 LEAST_PHOTOS = 5
-"""Among fewer, none can be told to be the odd one."""
+"""Among fewer, none can be said to be the outlier."""
 NAMED = 2.5
 """Robust standard deviations of the log score above its median from which a photo is named."""
 LEFT_OUT = 4.5
@@ -40,16 +40,16 @@ def deviations(scores: np.ndarray) -> np.ndarray:
 
 
 def left_out(scores: np.ndarray) -> np.ndarray:
-    """N scores → N bool: photos so odd that the detector is better taught without them."""
+    """N scores → N bool: outliers that the detector is better taught without."""
     if len(scores) < LEAST_PHOTOS:
         return np.zeros(len(scores), bool)
     deviation = deviations(scores)
-    odd = deviation > LEFT_OUT
+    outliers = deviation > LEFT_OUT
     most = int(MOST_LEFT_OUT * len(scores))
-    if odd.sum() > most:
-        odd &= deviation >= np.sort(deviation)[::-1][max(most - 1, 0)]
-        odd &= most > 0
-    return odd
+    if outliers.sum() > most:
+        outliers &= deviation >= np.sort(deviation)[::-1][max(most - 1, 0)]
+        outliers &= most > 0
+    return outliers
 
 
 def find_outliers(images: np.ndarray, scores: np.ndarray) -> list[tuple[int, Message]]:
