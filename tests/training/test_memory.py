@@ -14,7 +14,7 @@ from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import read_photo
 from defect.inspection import Message
 from defect.training.memory import MAX_PHOTOS, _read_distinct, false_alarm_odds
-from defect.training.outliers import find_outliers
+from defect.training.memory.outliers import find_outliers
 from defect.weights.errors import NotAvailable, WeightsError
 from tests.factories import good_photos, write_extractor, write_photos
 

@@ -17,7 +17,8 @@ from defect.detectors.feature_extractors import load_extractor, teaching_extract
 from defect.detectors.memory.detector import MemoryDetector, Outlier, TeachingReport
 from defect.detectors.registry import plain_name
 from defect.detectors.stream import PhotoSource
-from defect.imaging.archives import PhotoFile
+from defect.imaging.archives import PhotoFile, label
+from defect.imaging.bit_depth import FEWEST, MANY_TIMES, check_bit_depth, guess_bit_depth
 from defect.imaging.photo import ImageError, Photo, Source, network_input, read_photo
 from defect.inspection import Message, WeightsSource
 from defect.training.memory.fit import FittedMemory, fit_memory
@@ -42,6 +43,7 @@ def teach(
     name: str = "my part",
     *,
     without: Sequence[str] = (),
+    bit_depth: int | None = None,
     folder: Path = WEIGHTS_FOLDER,
     wait: float | None = None,
     report_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -55,6 +57,8 @@ def teach(
             folders and archives.
         name: of the product; made plain.
         without: names of photos to leave out, as `TeachingReport.photos` has them.
+        bit_depth: of the camera (8 to 16), where its values lie unscaled in 16-bit files; guessed
+            from the photos by default. The detector reads with it, too.
         folder: where the feature extractor lies.
         wait: seconds a backbone's download is waited for; None: until it is done.
         report_progress: called with (photos done, photos in all).
@@ -82,7 +86,9 @@ def teach(
             )
         )
     extractor, sha256, backbone = teaching_extractor(folder, wait)
-    photos_read, notes = _read_distinct([s for s in sources if s.name not in without])
+    check_bit_depth(bit_depth)
+    chosen = [source for source in sources if source.name not in without]
+    photos_read, notes = _read_distinct(chosen, bit_depth)
     fitted = fit_memory(
         extractor,
         photos_read,
@@ -113,7 +119,12 @@ def teach(
             )
         )
     metadata = memory_metadata(
-        fitted, plain_name(name), "own photos", "the photos' own", through=through
+        fitted,
+        plain_name(name),
+        "own photos",
+        "the photos' own",
+        through=through,
+        bit_depth=photos_read.bit_depth,
     )
     data = files.to_bytes({}, fitted.memory.tensors(), metadata)
     source = WeightsSource(
@@ -146,7 +157,13 @@ def teach_and_save(category: str, data: Path, weights: Path, seed: int = 0) -> I
     fitted = fit_memory(extractor, photos, sha256, shapes=photos.shapes, seed=seed)
     origin = provenance.of_category(category)
     metadata = memory_metadata(
-        fitted, category, origin.dataset, origin.licence, seed, note=origin.note
+        fitted,
+        category,
+        origin.dataset,
+        origin.licence,
+        seed,
+        note=origin.note,
+        bit_depth=photos.bit_depth,
     )
     return save(weights, {}, fitted.memory.tensors(), metadata)
 
@@ -165,6 +182,7 @@ def memory_metadata(
     seed: int = 0,
     note: str = "",
     through: str = OWN_EXTRACTOR,
+    bit_depth: int | None = None,
 ) -> Metadata:
     """The header of a memory's file."""
     training = Training(
@@ -181,7 +199,7 @@ def memory_metadata(
         dataset=dataset,
         licence=licence,
         training=training,
-        calibration=fitted.memory.numbers(),
+        calibration=fitted.memory.numbers() | ({"bit_depth": bit_depth} if bit_depth else {}),
         note=note,
     )
 
@@ -192,13 +210,13 @@ class _Opened:
     def __init__(self, source: Source, name: str) -> None:
         self.source, self.name = source, name
 
-    def read(self) -> Photo:
-        return read_photo(self.source, self.name)
+    def read(self, bit_depth: int | None = None) -> Photo:
+        return read_photo(self.source, self.name, bit_depth)
 
 
 def _as_source(photo: Source | PhotoSource, number: int) -> PhotoSource:
     if isinstance(photo, (str, os.PathLike)):
-        return PhotoFile(Path(photo), Path(photo).name)
+        return PhotoFile(Path(photo), label(Path(photo).name))
     if isinstance(photo, Photo):
         return _Opened(photo, photo.name)
     if isinstance(photo, (bytes, Image.Image, np.ndarray)):
@@ -209,7 +227,8 @@ def _as_source(photo: Source | PhotoSource, number: int) -> PhotoSource:
 class _PhotoSet(Sequence[np.ndarray]):
     """Photos as H×W×3 uint8; those that do not fit into `KEPT_BYTES` are read again when needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, bit_depth: int | None) -> None:
+        self.bit_depth = bit_depth
         self.sources: list[PhotoSource] = []
         self.shapes: list[tuple[int, ...]] = []
         self._kept: dict[int, np.ndarray] = {}
@@ -233,15 +252,62 @@ class _PhotoSet(Sequence[np.ndarray]):
         if index >= len(self.sources):
             raise IndexError(index)
         kept = self._kept.get(int(index))
-        return self.sources[int(index)].read().pixels if kept is None else kept
+        return self.sources[int(index)].read(self.bit_depth).pixels if kept is None else kept
 
 
-def _read_distinct(sources: Sequence[PhotoSource]) -> tuple[_PhotoSet, list[Message]]:
-    """Photos to teach from, and notes: copies, damaged and unreadable photos are left out."""
-    photos, seen, unusable, copies = _PhotoSet(), set[bytes](), [], 0
+def _read_distinct(
+    sources: Sequence[PhotoSource], bit_depth: int | None = None
+) -> tuple[_PhotoSet, list[Message]]:
+    """Photos to teach from, and notes: copies, damaged and unreadable photos are left out.
+
+    Where nobody says the camera's bit depth, the photos are read once to guess it and, if they
+    are less deep than their files, again.
+    """
+    photos, maxima, notes = _read_once(sources, bit_depth)
+    if bit_depth is None and len(maxima) >= FEWEST:
+        guessed = guess_bit_depth(maxima)
+        if guessed < 16:
+            photos, _, notes = _read_once(sources, guessed)
+            notes.append(
+                Message(
+                    "teach_bit_depth",
+                    "The photos' values have {depth} bits: they and what is inspected are read so.",
+                    depth=guessed,
+                )
+            )
+        photos.bit_depth = guessed
+    elif bit_depth is None and maxima and max(maxima) < 1 << 14:
+        notes.append(
+            Message(
+                "teach_bit_depth_unknown",
+                "No value is above {highest} of 65535. If the camera has fewer than 16 bits, give "
+                "its bit depth, or at least {fewest} photos to tell it from.",
+                highest=max(maxima),
+                fewest=FEWEST,
+            )
+        )
+    if maxima and max(maxima) > MANY_TIMES * max(min(maxima), 1):
+        notes.append(
+            Message(
+                "teach_bit_depths_differ",
+                "The highest values of the photos differ: {lowest} of one, {highest} of another. "
+                "Are they all of one camera and bit depth?",
+                lowest=min(maxima),
+                highest=max(maxima),
+            )
+        )
+    return photos, notes
+
+
+def _read_once(
+    sources: Sequence[PhotoSource], bit_depth: int | None
+) -> tuple[_PhotoSet, list[int], list[Message]]:
+    """The photos, the highest values of those that do not say their bit depth, and notes."""
+    photos, seen, unusable, copies = _PhotoSet(bit_depth), set[bytes](), [], 0
+    maxima: list[int] = []
     for source in sources:
         try:
-            photo = source.read()
+            photo = source.read(bit_depth)
         except ImageError as error:
             unusable.append(error.args[0])
             continue
@@ -249,6 +315,8 @@ def _read_distinct(sources: Sequence[PhotoSource]) -> tuple[_PhotoSet, list[Mess
             text = '"{name}" is damaged.'
             unusable.append(Message("teach_damaged", text, name=photo.name))
             continue
+        if photo.maximum is not None:
+            maxima.append(photo.maximum)
         key = hashlib.sha256(network_input(photo.pixels).tobytes()).digest()
         if key in seen:
             copies += 1
@@ -287,7 +355,7 @@ def _read_distinct(sources: Sequence[PhotoSource]) -> tuple[_PhotoSet, list[Mess
                 "The photos have different shapes; all are stretched to the most usual one.",
             )
         )
-    return photos, notes
+    return photos, maxima, notes
 
 
 def _few_photos(count: int) -> Message:
