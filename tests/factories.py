@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from defect.inspection import Inspection, WeightsSource
-from defect.networks.extractor import Extractor
+from defect.networks.extractor import Extractor, folded_extractor
 from defect.weights.files import Metadata, Training, save
 from defect.weights.index import IndexEntry
 
@@ -118,9 +119,16 @@ def write_photos(folder: Path, photos: np.ndarray | Sequence[np.ndarray]) -> lis
 
 
 def tiny_extractor() -> Extractor:
-    """Random weights that see edges and colours well enough for drawn photos."""
+    """The extractor's layers with seeded random weights that keep the signal's scale (He et al.
+    2015): enough to tell drawn photos apart."""
     torch.manual_seed(0)
-    return Extractor((72, 72), 8).eval()
+    extractor = folded_extractor()
+    for module in extractor.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            assert module.bias is not None
+            nn.init.uniform_(module.bias, -0.1, 0.1)
+    return extractor
 
 
 def write_extractor(folder: Path) -> Path:
