@@ -131,8 +131,10 @@ def run_batched(inspect: Callable[[Sequence[Photo]], list[Result]], photos: Any)
     for start in range(0, len(several), BATCH):
         batch = [read_photo(photo, bit_depth=depth) for photo in several[start : start + BATCH]]
         for photo, result in zip(batch, inspect(batch), strict=True):
-            inspected = isinstance(result, Inspection)
-            results.append(replace(result, photo_size=photo.size) if inspected else result)
+            if isinstance(result, Inspection):
+                results.append(replace(result, photo_size=photo.size))
+            else:
+                results.append(result)
     return results if isinstance(photos, list) else results[0]
 
 

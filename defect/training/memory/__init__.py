@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from defect.imaging.archives import PhotoFile, label
 from defect.imaging.bit_depth import FEWEST, MANY_TIMES, check_bit_depth, guess_bit_depth
 from defect.imaging.photo import ImageError, Photo, Source, network_input, read_photo
 from defect.inspection import Message, WeightsSource
-from defect.training.memory.fit import FittedMemory, fit_memory
+from defect.training.memory.fit import FLAT, FittedMemory, fit_memory
 from defect.training.memory.outliers import find_outliers
 from defect.weights import files
 from defect.weights.files import Metadata, Training, save
@@ -35,6 +36,8 @@ KEPT_BYTES = 256 * 1024**2
 MAX_STRETCH = 1.15
 """Aspect ratios that differ by more are worth a note."""
 FEW_PHOTOS = 10
+LEAST_SIDE = 32
+"""Pixels a side under which a photo shows too little to learn from."""
 OWN_EXTRACTOR = "the feature extractor (extractor/shared)"
 
 
@@ -255,19 +258,34 @@ class _PhotoSet(Sequence[np.ndarray]):
         return self.sources[int(index)].read(self.bit_depth).pixels if kept is None else kept
 
 
+@dataclass
+class _Reading:
+    """What reading the photos gave."""
+
+    photos: _PhotoSet
+    maxima: list[int] = field(default_factory=list)
+    """The highest values of those that do not say their bit depth."""
+    unusable: list[Message] = field(default_factory=list)
+    copies: int = 0
+
+
 def _read_distinct(
     sources: Sequence[PhotoSource], bit_depth: int | None = None
 ) -> tuple[_PhotoSet, list[Message]]:
-    """Photos to teach from, and notes: copies, damaged and unreadable photos are left out.
+    """Photos to teach from, and notes: copies and what cannot be used are left out.
 
     Where nobody says the camera's bit depth, the photos are read once to guess it and, if they
     are less deep than their files, again.
+
+    Raises:
+        ValueError: none can be used, or all are the same.
     """
-    photos, maxima, notes = _read_once(sources, bit_depth)
+    reading = _read(sources, bit_depth)
+    maxima, notes = reading.maxima, []
     if bit_depth is None and len(maxima) >= FEWEST:
         guessed = guess_bit_depth(maxima)
         if guessed < 16:
-            photos, _, notes = _read_once(sources, guessed)
+            reading = _read(sources, guessed)
             notes.append(
                 Message(
                     "teach_bit_depth",
@@ -275,17 +293,18 @@ def _read_distinct(
                     depth=guessed,
                 )
             )
-        photos.bit_depth = guessed
+        reading.photos.bit_depth = guessed
     elif bit_depth is None and maxima and max(maxima) < 1 << 14:
-        notes.append(
-            Message(
-                "teach_bit_depth_unknown",
-                "No value is above {highest} of 65535. If the camera has fewer than 16 bits, give "
-                "its bit depth, or at least {fewest} photos to tell it from.",
-                highest=max(maxima),
-                fewest=FEWEST,
-            )
+        unknown = Message(
+            "teach_bit_depth_unknown",
+            "No value is above {highest} of 65535. If the camera has fewer than 16 bits, give its "
+            "bit depth, or at least {fewest} photos to tell it from.",
+            highest=max(maxima),
+            fewest=FEWEST,
         )
+        if not len(reading.photos):
+            raise ValueError(unknown)
+        notes.append(unknown)
     if maxima and max(maxima) > MANY_TIMES * max(min(maxima), 1):
         notes.append(
             Message(
@@ -296,38 +315,74 @@ def _read_distinct(
                 highest=max(maxima),
             )
         )
-    return photos, notes
+    return reading.photos, _notes(reading) + notes
 
 
-def _read_once(
-    sources: Sequence[PhotoSource], bit_depth: int | None
-) -> tuple[_PhotoSet, list[int], list[Message]]:
-    """The photos, the highest values of those that do not say their bit depth, and notes."""
-    photos, seen, unusable, copies = _PhotoSet(bit_depth), set[bytes](), [], 0
-    maxima: list[int] = []
+def _read(sources: Sequence[PhotoSource], bit_depth: int | None) -> _Reading:
+    reading, seen = _Reading(_PhotoSet(bit_depth)), set[bytes]()
     for source in sources:
         try:
             photo = source.read(bit_depth)
         except ImageError as error:
-            unusable.append(error.args[0])
-            continue
-        if photo.damaged:
-            text = '"{name}" is damaged.'
-            unusable.append(Message("teach_damaged", text, name=photo.name))
+            reading.unusable.append(error.args[0])
             continue
         if photo.maximum is not None:
-            maxima.append(photo.maximum)
-        key = hashlib.sha256(network_input(photo.pixels).tobytes()).digest()
+            reading.maxima.append(photo.maximum)
+        small = network_input(photo.pixels)
+        if (reason := _why_useless(photo, small)) is not None:
+            reading.unusable.append(reason)
+            continue
+        key = hashlib.sha256(small.tobytes()).digest()
         if key in seen:
-            copies += 1
+            reading.copies += 1
             continue
         seen.add(key)
-        photos.add(source, photo.pixels)
+        reading.photos.add(source, photo.pixels)
+    return reading
+
+
+def _why_useless(photo: Photo, small: np.ndarray) -> Message | None:
+    """Why a photo that could be read teaches nothing; `small` is what a network sees of it."""
+    if photo.damaged:
+        return Message("teach_damaged", '"{name}" is damaged.', name=photo.name)
+    height, width = photo.size
+    if min(height, width) < LEAST_SIDE:
+        return Message(
+            "teach_too_small",
+            '"{name}" is {width}×{height} pixels; teaching takes at least {least} a side.',
+            name=photo.name,
+            width=width,
+            height=height,
+            least=LEAST_SIDE,
+        )
+    if float(small.mean(2).std()) < FLAT:
+        return Message(
+            "teach_shows_nothing",
+            '"{name}" shows nothing: it is black, white or of one colour.',
+            name=photo.name,
+        )
+    return None
+
+
+def _notes(reading: _Reading) -> list[Message]:
+    """What was left out, and what else is worth knowing.
+
+    Raises:
+        ValueError: nothing to teach from is left.
+    """
+    photos, unusable, copies = reading.photos, reading.unusable, reading.copies
     if not len(photos):
         raise ValueError(
             Message("teach_none_usable", "None of the photos can be used. {why}", why=unusable[0])
             if unusable
             else Message("teach_all_left_out", "All photos were left out.")
+        )
+    if copies and len(photos) == 1:
+        raise ValueError(
+            Message(
+                "photos_all_equal",
+                "All photos are the same. Teach from one of them, or add different ones.",
+            )
         )
     notes: list[Message] = []
     if copies == 1:
@@ -355,7 +410,7 @@ def _read_once(
                 "The photos have different shapes; all are stretched to the most usual one.",
             )
         )
-    return photos, maxima, notes
+    return notes
 
 
 def _few_photos(count: int) -> Message:
