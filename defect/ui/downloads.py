@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from defect.detectors.detector import Detector
+from defect.reports.rows import BYTE_ORDER_MARK
 from defect.reports.writer import to_jpeg
 from defect.ui.gradio_private import page as gradio_page
 
@@ -28,7 +29,11 @@ def write_download(name: str, content: str | bytes) -> str:
     """Writes the text or bytes for download; returns the file's path."""
     path = download_path(name)
     path.parent.mkdir(parents=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if isinstance(content, str):
+        # Without a mark Excel takes a CSV's UTF-8 for something else.
+        mark = BYTE_ORDER_MARK if name.endswith(".csv") else ""
+        content = (mark + content).encode("utf-8", "backslashreplace")
+    path.write_bytes(content)
     return str(path)
 
 

@@ -148,7 +148,9 @@ def comparison(path: str, models: Sequence[str], category: str) -> dict[str, Any
     inspections: list[dict[str, Any]] = []
     for model in models:
         try:
-            inspection = find_detector(model, category)(photo)
+            detector = find_detector(model, category)
+            # One that knows its camera's bit depth reads the file with it.
+            inspection = detector(photo if detector.metadata.bit_depth is None else path)
         except WeightsError as error:
             inspections.append({"title": model, "problem": translate_error(error)})
         else:

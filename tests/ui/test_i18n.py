@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from defect.training.outliers import REASONS
 from gradio.context import LocalContext
 
 import defect
@@ -22,6 +21,7 @@ from defect.evaluation import plots, scorecard
 from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Message
 from defect.training.memory import teach
+from defect.training.memory.outliers import REASONS
 from defect.ui import i18n
 from defect.ui.batches import inspection_task, start_batch
 from defect.ui.i18n import (
@@ -54,7 +54,7 @@ NOT_SHOWN_IN_THE_APP = (
     "weights/publish.py",
 )
 """Whose messages only the command line, training or publishing can raise."""
-SHOWN_NEVERTHELESS = ("training/memory.py",)
+SHOWN_NEVERTHELESS = ("training/memory/__init__.py", "training/memory/fit.py")
 COMPUTED = {f"outlier_{reason}": text for reason, text in REASONS.items()}
 """Messages whose key is not a literal in the code."""
 

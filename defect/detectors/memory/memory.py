@@ -97,8 +97,7 @@ class Level:
     def distance(self, descriptions: Sequence[Tensor]) -> Tensor:
         """For each view N×h×w×256 → N×h×w in multiples of this level's limit."""
         distances = [
-            view.distance(features)
-            for view, features in zip(self.views, descriptions, strict=True)
+            view.distance(features) for view, features in zip(self.views, descriptions, strict=True)
         ]
         return torch.stack(distances).mean(0) / self.limit
 

@@ -387,9 +387,7 @@ def _judged_by_others(
             for items, owner, at in zip(judged, owners, fitted, strict=True)
         ]
     )
-    for out, items, owner, at, distance in zip(
-        found, judged, owners, fitted, without, strict=True
-    ):
+    for out, items, owner, at, distance in zip(found, judged, owners, fitted, without, strict=True):
         out[torch.from_numpy(at)] = distance
         for i in np.flatnonzero(outliers[owner]):
             out[i] = fit.gaussian().distance(items[i : i + 1])[0]

@@ -124,7 +124,20 @@ MESSAGES = {
     "teach_copies": "{count} 张照片与其他照片重复，已忽略。",
     "teach_left_out": "已排除：{why}",
     "teach_left_out_more": "另有 {count} 张照片已排除。",
-    "teach_shapes": "照片的长宽比不一；均已缩放为同样的正方形。",
+    "teach_shapes": "照片的长宽比不一；均已缩放为最常见的比例。",
+    "teach_damaged": "“{name}”已损坏。",
+    "teach_too_small": "“{name}”为 {width}×{height} 像素；学习要求每边至少 {least} 像素。",
+    "teach_shows_nothing": "“{name}”没有内容：全黑、全白或只有一种颜色。",
+    "teach_outliers_left_out": "有 {count} 张照片与其他照片相差过大，学习时未使用。",
+    "teach_bit_depth": "照片的数值为 {depth} 位：学习和检测时都按此读取。",
+    "teach_bit_depth_unknown": "没有高于 {highest}（满量程 65535）的数值。如果相机不足 16 位，请指定其"
+    "位深，或提供至少 {fewest} 张照片以便判断。",
+    "teach_bit_depths_differ": "各照片的最高值相差悬殊：一张为 {lowest}，另一张为 {highest}。它们是否"
+    "来自同一台相机、位深相同？",
+    "photos_show_nothing": "这些照片没有内容：全黑、全白或只有一种颜色。请使用产品的照片。",
+    "photos_all_equal": "所有照片都相同。请只用其中一张学习，或添加不同的照片。",
+    "memory_photo_count": "有 {count} 张照片；学习需要 1 至 {most} 张。",
+    "stretched": "长宽比与学习所用的照片不同：已缩放为后者的比例。",
     "teach_backbone": "通过 {backbone} 学习：只有选用它的地方才能载入该文件。",
     # detectors
     "darker": "比训练照片暗：亮度已归一化，乘以 {gain}。",

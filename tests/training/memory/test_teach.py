@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from defect.training.outliers import find_outliers
 from PIL import Image
 
 from defect import load, teach
@@ -14,7 +13,9 @@ from defect.detectors.memory.detector import MemoryDetector, TeachingReport
 from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import read_photo
 from defect.inspection import Message
+from defect.training import memory
 from defect.training.memory import MAX_PHOTOS, _read_distinct, false_alarm_odds
+from defect.training.memory.outliers import find_outliers
 from defect.weights.errors import NotAvailable, WeightsError
 from tests.factories import good_photos, write_extractor, write_photos
 
@@ -142,8 +143,13 @@ def test_the_promise_grows_with_the_photos() -> None:
     assert odds == sorted(set(odds)) and odds[-1] <= 100
 
 
-def test_memory_is_bounded_while_photos_are_read(tmp_path: Path) -> None:
-    """Of each photo only the network's view is kept."""
-    Image.new("RGB", (3000, 2000), "grey").save(tmp_path / "a.jpg")
-    images, names, _ = _read_distinct([PhotoFile(tmp_path / "a.jpg", "a.jpg")] * 3, ())
-    assert images.nbytes == 256 * 256 * 3 and names == ("a.jpg",)
+def test_memory_is_bounded_while_photos_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Photos beyond the limit are read again when they are asked for."""
+    paths = write_photos(tmp_path, good_photos(3, 0))
+    monkeypatch.setattr(memory, "KEPT_BYTES", 300_000)
+    photos, _ = _read_distinct([PhotoFile(path, path.name) for path in paths])
+    assert photos.names == ("part_0.png", "part_1.png", "part_2.png")
+    assert photos._bytes == 256 * 256 * 3
+    assert np.array_equal(photos[2], read_photo(paths[2]).pixels)
