@@ -27,8 +27,8 @@ def add_commands(commands: Commands) -> None:
     train.add_argument(
         "model",
         choices=[*DETECTORS, "cnn", "encoder", "extractor", "all"],
-        help="encoder: what a dae starts from; extractor: what memories compute features with; all: every "
-        "model on every category, also measured; what is done is left out",
+        help="encoder: what a dae starts from; extractor: what memories compute features with; "
+        "all: every model on every category, also measured; what is done is left out",
     )
     train.add_argument(
         "categories",

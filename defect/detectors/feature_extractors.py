@@ -54,8 +54,7 @@ def _extractor(folder: Path, sha256: str) -> tuple[Extractor, str]:
             Message(
                 "no_extractor",
                 "There is no feature extractor here, and without one nothing can be taught. "
-                "Restore weights/extractor/, or make it: `python -m defect train extractor --data "
-                "DIR --teacher FILE`.",
+                "Restore weights/extractor/, or make it: `python -m defect train extractor`.",
             )
         )
     content = files.read(folder, *EXTRACTOR)

@@ -66,9 +66,7 @@ class Convolution(nn.Module):
         total = kernel - stride
         after = total - total // 2
         self.widened = after - total // 2
-        self.conv = nn.Conv2d(
-            n_in, n_out, kernel, stride, padding=after, groups=groups, bias=False
-        )
+        self.conv = nn.Conv2d(n_in, n_out, kernel, stride, padding=after, groups=groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(n_out, eps=BATCH_NORM_EPSILON)
         self.linear = linear
 

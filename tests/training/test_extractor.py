@@ -89,7 +89,8 @@ def test_the_file_is_what_memories_load(tmp_path: Path, monkeypatch: pytest.Monk
     pixels = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         for one, other in zip(loaded(pixels), fold(convert(_state_dict()))(pixels), strict=True):
-            torch.testing.assert_close(one, other, rtol=5e-2, atol=5e-2)
+            # Half precision, of random weights.
+            assert float((one - other).norm()) < 0.05 * float(other.norm())
 
 
 def test_without_the_package_the_error_says_how_to_install_it(

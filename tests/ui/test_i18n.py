@@ -21,7 +21,7 @@ from defect.evaluation import plots, scorecard
 from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Message
 from defect.training.memory import teach
-from defect.training.outliers import REASONS
+from defect.training.memory.outliers import REASONS
 from defect.ui import i18n
 from defect.ui.batches import inspection_task, start_batch
 from defect.ui.i18n import (
@@ -54,7 +54,7 @@ NOT_SHOWN_IN_THE_APP = (
     "weights/publish.py",
 )
 """Whose messages only the command line, training or publishing can raise."""
-SHOWN_NEVERTHELESS = ("training/memory.py",)
+SHOWN_NEVERTHELESS = ("training/memory/",)
 COMPUTED = {f"outlier_{reason}": text for reason, text in REASONS.items()}
 """Messages whose key is not a literal in the code."""
 
@@ -103,7 +103,7 @@ def shown_messages() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {key: fields(text) for key, text in COMPUTED.items()}
     for file in sorted(DEFECT.rglob("*.py")):
         name = file.relative_to(DEFECT).as_posix()
-        if name.startswith(NOT_SHOWN_IN_THE_APP) and name not in SHOWN_NEVERTHELESS:
+        if name.startswith(NOT_SHOWN_IN_THE_APP) and not name.startswith(SHOWN_NEVERTHELESS):
             continue
         for key, values in messages_in(file):
             found[key] = found.get(key, set()) | values

@@ -1,9 +1,9 @@
 """What is normal for one product, and how far a photo lies from it.
 
-A memory holds a Gaussian at every place (`positional_gaussian`), at one or two scales of the photo.
-For parts that lie at any angle it also holds a template: the photo is judged in the template's frame
-and the map warped back to the photo's own (`registration`). The map is in multiples of the normal
-limit; the score is its highest value.
+A memory holds a Gaussian at every place (`positional_gaussian`), at one or two scales of the
+photo. For parts that lie at any angle it also holds a template: the photo is judged in the
+template's frame and the map warped back to the photo's own (`registration`). The map is in
+multiples of the normal limit; the score is its highest value.
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ class Level:
     def distance(self, descriptions: Sequence[Tensor]) -> Tensor:
         """For each view N×h×w×256 → N×h×w in multiples of this level's limit."""
         distances = [
-            view.distance(features)
-            for view, features in zip(self.views, descriptions, strict=True)
+            view.distance(features) for view, features in zip(self.views, descriptions, strict=True)
         ]
         return torch.stack(distances).mean(0) / self.limit
 
@@ -349,7 +348,7 @@ def register(template: Template, pixels: Tensor) -> Poses:
 
 def to_maps(distance: Tensor, poses: Poses | None) -> Tensor:
     """N×h×w distances at cells → N×4h×4w smoothed maps in the photos' own frames; what the aligned
-    photo does not show is 0."""
+    photo does not show, background in the corners, is 0."""
     rows, columns = (_cells_to_map(side) for side in distance.shape[1:])
     maps = rows @ distance @ columns.T
     if poses is not None:

@@ -1,9 +1,9 @@
 """Registration of parts that lie at any angle: rotation and translation of a photo onto a template.
 
-A pose says where an aligned photo takes its pixels from: aligned(u) = photo(R(angle)·u + shift), u in
-pixels from the centre. It is found on grey thumbnails: a correlation over all angles and shifts,
-then the best two refined by Gauss-Newton (inverse compositional, Baker & Matthews 2004). Everything
-is written in operations that ONNX has; hence discrete Fourier transforms as matrix products.
+A pose says where an aligned photo takes its pixels from: aligned(u) = photo(R(angle)·u + shift),
+u in pixels from the centre. It is found on grey thumbnails: a correlation over all angles and
+shifts, then the best two refined by Gauss-Newton (inverse compositional, Baker & Matthews 2004).
+Everything is written in operations that ONNX has; hence Fourier transforms as matrix products.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COARSE, FINE = 48, 96
-"""Sides (geometric mean of height and width) of the thumbnails for the search and the refinement."""
+"""Sides (geometric mean of height and width) of thumbnails, for the search and the refinement."""
 LEAST_SIDE = 8
 """Pixels of a thumbnail of an elongated photo."""
 ANGLES = 72

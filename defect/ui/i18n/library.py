@@ -124,7 +124,12 @@ MESSAGES = {
     "teach_copies": "{count} 张照片与其他照片重复，已忽略。",
     "teach_left_out": "已排除：{why}",
     "teach_left_out_more": "另有 {count} 张照片已排除。",
-    "teach_shapes": "照片的长宽比不一；均已缩放为同样的正方形。",
+    "teach_shapes": "照片的长宽比不一；均已缩放为居中的长宽比。",
+    "teach_damaged": "“{name}”已损坏。",
+    "teach_outliers_left_out": "有 {count} 张照片与其他照片差异过大，学习时未使用。",
+    "memory_photo_count": "共 {count} 张照片；记忆模型可从 1 至 {most} 张照片学习。",
+    "photos_show_nothing": "照片中没有内容：全黑、全白或只有一种颜色。请使用产品的照片。",
+    "photos_all_equal": "所有照片完全相同。请只用其中一张学习，或添加不同的照片。",
     "teach_backbone": "通过 {backbone} 学习：只有选用它的地方才能载入该文件。",
     # detectors
     "darker": "比训练照片暗：亮度已归一化，乘以 {gain}。",
@@ -137,13 +142,13 @@ MESSAGES = {
     "autoencoder_weights_restore_weights": "没有自编码器权重。请恢复 weights 文件夹，或用 "
     "`python -m defect train` 训练。",
     "calibration_unusable": "weights/{file} 不能使用：{reason}。请重新训练或下载。",
+    "stretched": "照片的长宽比与学习用的照片不同：已缩放为其长宽比。",
     "memory_unusable": "weights/{file} 不能使用：{reason}。请重新学习。",
     "memories_here_recognise_product": "此处没有可用来识别产品的记忆模型。",
     "classes_missing": "weights/{file} 没有列出六个类别。请重新下载。",
     "weights_replaced": "该检测器所用的权重（{file}）已被替换或删除。请重新载入。",
-    "no_extractor": "此处没有特征提取器，无法学习。请恢复 weights/extractor/，或自行训练："
-    "`python -m defect train extractor --data DIR --teacher FILE`。",
-    "not_an_extractor": "weights/{file} 不是特征提取器。请重新下载。",
+    "no_extractor": "此处没有特征提取器，无法学习。请恢复 weights/extractor/，或自行生成："
+    "`python -m defect train extractor`。",
     # weights and the Hub
     "weights_absent": "weights/{file} 已列入 {index}，但文件不存在。请重新下载。",
     "no_weights": "此处没有“{category}”的 {model} 权重（{model} 可用的类别：{available}）。请训练："

@@ -128,9 +128,7 @@ def test_a_score_does_not_depend_on_the_other_photos(
         assert [one.score for one in inspect(photos[::-1])] == [o.score for o in together[::-1]]
 
 
-def test_a_photo_of_another_shape_is_judged_and_said_so(
-    folder: Path, fitted: FittedMemory
-) -> None:
+def test_a_photo_of_another_shape_is_judged_and_said_so(folder: Path, fitted: FittedMemory) -> None:
     inspect = load("memory", "disc", folder=folder)
     same, stretched = inspect([good_photos(1, 3)[0], good_photos(1, 3)[0][:140]])
     assert not any("stretched" in note for note in same.notes)

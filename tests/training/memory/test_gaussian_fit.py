@@ -14,7 +14,9 @@ CHANNELS, SIDE, BLOCK = 24, 8, 4
 def _features(count: int, seed: int = 0, places: float = 1.0) -> torch.Tensor:
     """N×8×8×24: noise about means that differ between places by so many standard deviations."""
     draw = torch.Generator().manual_seed(seed)
-    means = places * torch.randn(1, SIDE, SIDE, CHANNELS, generator=torch.Generator().manual_seed(9))
+    means = places * torch.randn(
+        1, SIDE, SIDE, CHANNELS, generator=torch.Generator().manual_seed(9)
+    )
     return means + torch.randn(count, SIDE, SIDE, CHANNELS, generator=draw)
 
 
