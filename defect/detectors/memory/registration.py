@@ -52,7 +52,7 @@ class Poses:
 
 def thumbnails(pixels: Tensor, side: int) -> Tensor:
     """N×3×H×W in 0..1 → N×h×w: grey, less its border's median, of area `side`²."""
-    height, width = _thumbnail_size(*pixels.shape[-2:], side)
+    height, width = _thumbnail_size(pixels.shape[-2], pixels.shape[-1], side)
     rows = _averaging(pixels.shape[-2], height)
     columns = _averaging(pixels.shape[-1], width)
     grey = rows @ pixels.mean(1) @ columns.T
