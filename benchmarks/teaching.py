@@ -153,7 +153,7 @@ def auroc(values: np.ndarray, positive: np.ndarray) -> float:
 
 @torch.inference_mode()
 def speed(extractor: nn.Module) -> dict[str, float]:
-    """CPU seconds, one thread: an inspection of a 900² photo in CAE forwards, teaching 20 photos."""
+    """CPU time, one thread: inspecting a 900² photo, in CAE forwards, and teaching 20, in s."""
     network = fold_batch_norm(build_autoencoder("cae").eval())
     draw = np.random.default_rng(0)
     photos = [draw.integers(0, 255, (900, 900, 3), np.uint8) for _ in range(20)]

@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -195,7 +195,7 @@ def _numbers(values: object, count: int | None, name: str) -> list[float]:
     return list(values)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether a header's value is a number that can be computed with: finite, up to 10⁹."""
     # Compared rather than converted, as JSON has integers that no float holds.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e9 <= value <= 1e9

@@ -54,7 +54,7 @@ NOT_SHOWN_IN_THE_APP = (
     "weights/publish.py",
 )
 """Whose messages only the command line, training or publishing can raise."""
-SHOWN_NEVERTHELESS = ("training/memory/__init__.py", "training/memory/fit.py")
+SHOWN_NEVERTHELESS = ("training/memory/",)
 COMPUTED = {f"outlier_{reason}": text for reason, text in REASONS.items()}
 """Messages whose key is not a literal in the code."""
 
@@ -103,7 +103,7 @@ def shown_messages() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {key: fields(text) for key, text in COMPUTED.items()}
     for file in sorted(DEFECT.rglob("*.py")):
         name = file.relative_to(DEFECT).as_posix()
-        if name.startswith(NOT_SHOWN_IN_THE_APP) and name not in SHOWN_NEVERTHELESS:
+        if name.startswith(NOT_SHOWN_IN_THE_APP) and not name.startswith(SHOWN_NEVERTHELESS):
             continue
         for key, values in messages_in(file):
             found[key] = found.get(key, set()) | values

@@ -11,7 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from defect.detectors import memory, scoring
+from defect.detectors import scoring
+from defect.detectors.memory import memory
 from defect.inspection import WeightsSource
 from defect.weights import files
 from defect.weights.errors import WeightsError
@@ -30,15 +31,15 @@ NUMBERS: dict[str, Any] = {
     "normal_thesis_scores": [0.001],
 }
 MEMORY_NUMBERS: dict[str, Any] = {
-    "light": 0.4,
-    "place_limit": 2.0,
-    "bank_limit": 4.0,
-    "place_share": 0.5,
+    "levels": [{"size": [32, 64], "block": 4, "limit": 1.2, "view_limits": [1.0, 1.1]}],
+    "brightness": 0.4,
     "limit": 1.0,
     "normal_scores": [0.5, 0.9],
     "photos": 10,
     "extractor": "a" * 64,
+    "known_sensitivity": {"stain": [3, 4]},
 }
+_LEVEL: dict[str, Any] = MEMORY_NUMBERS["levels"][0]
 
 
 def honest() -> bytes:
@@ -164,7 +165,20 @@ def _calibration() -> dict[str, Tensor]:
 
 
 def _memory() -> dict[str, Tensor]:
-    return {name: torch.ones(shape) for name, shape in memory._shapes(8, 4).items()}
+    """Tensors for one level of 4×8 cells, two blocks, 8 channels, 6 directions and 3 of a block."""
+    shapes = {
+        "channel_centre": (8,),
+        "directions": (8, 6),
+        "centre": (6,),
+        "projection": (6, 6),
+        "mean": (32, 6),
+        "whitening": (2, 6),
+    }
+    return {
+        f"level0.view{view}.{name}": torch.ones(shape)
+        for view in range(2)
+        for name, shape in shapes.items()
+    }
 
 
 WRONG_LIMITS = [0, -1.0, 1e-9, 1e7, 1e308, float("inf"), float("nan"), 10**400, True, "1", None, []]
@@ -179,9 +193,13 @@ def test_a_limit_out_of_range_is_refused(value: Any) -> None:
             scoring.restore_calibration(_calibration(), {**NUMBERS, name: value})
     with pytest.raises(ValueError, match="error_limits"):
         scoring.restore_calibration(_calibration(), {**NUMBERS, "error_limits": [1.0, value]})
-    for name in ("place_limit", "bank_limit", "limit"):
+    for changes in (
+        {"limit": value},
+        {"levels": [{**_LEVEL, "limit": value}]},
+        {"levels": [{**_LEVEL, "view_limits": [1.0, value]}]},
+    ):
         with pytest.raises(ValueError, match="limit"):
-            memory.restore_memory(_memory(), {**MEMORY_NUMBERS, name: value})
+            memory.restore_memory(_memory(), {**MEMORY_NUMBERS, **changes})
 
 
 @pytest.mark.parametrize(
@@ -207,9 +225,30 @@ def test_other_senseless_numbers_are_refused(name: str, value: Any) -> None:
         scoring.restore_calibration(_calibration(), {**NUMBERS, name: value})
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("light", 10**400), ("photos", 10**400), ("normal_scores", [10**400])]
-)
-def test_integers_no_float_holds_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=name):
-        memory.restore_memory(_memory(), {**MEMORY_NUMBERS, name: value})
+WRONG_IN_A_LEVEL: dict[str, list[Any]] = {
+    "size": [None, [32], [32, "64"], [0, 64], [33, 64], [32, 8192], [64, 64], [32.0, 64]],
+    "block": [None, 0, -4, 3, 8, True, 10**400],
+    "view_limits": [None, [], [1.0], [1.0] * 3],
+}
+WRONG_IN_A_MEMORY: dict[str, list[Any]] = {
+    "levels": [None, [], {}, [None], [_LEVEL] * 2, [_LEVEL] * 3],
+    "brightness": [None, 0, -0.4, 1.5, "0.4", float("nan"), 10**400],
+    "normal_scores": [None, [], "x", [{}], [-1.0], [10**400], [0.5] * 1001],
+    "photos": [None, 0, -1, 2.0, True, 10**400],
+    "extractor": [None, 7, "a" * 129],
+    "known_sensitivity": [None, [], {"a": 3}, {"a": [1]}, {"a": [5, 4]}, {"a": [-1, 4]}],
+}
+WRONG_IN_A_MEMORY["known_sensitivity"].append({str(i): [1, 2] for i in range(65)})
+WRONG_IN_A_MEMORY["levels"] += [
+    [{**_LEVEL, name: value}] for name, values in WRONG_IN_A_LEVEL.items() for value in values
+]
+
+
+@pytest.mark.parametrize("name", WRONG_IN_A_MEMORY)
+def test_senseless_numbers_of_a_memory_are_refused(name: str) -> None:
+    for value in WRONG_IN_A_MEMORY[name]:
+        with pytest.raises(ValueError, match=r"its|it does"):
+            memory.restore_memory(_memory(), {**MEMORY_NUMBERS, name: value})
+    missing = {key: value for key, value in MEMORY_NUMBERS.items() if key != name}
+    with pytest.raises(ValueError, match=r"its|it does"):
+        memory.restore_memory(_memory(), missing)

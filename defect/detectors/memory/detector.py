@@ -141,7 +141,7 @@ class MemoryDetector:
         height, width = self.memory.levels[0].size
         ratio = photo.pixels.shape[1] / photo.pixels.shape[0] * height / width
         if max(ratio, 1 / ratio) > STRETCH_WORTH_A_NOTE:
-            text = "Another shape than the photos taught from: it was stretched to theirs."
+            text = "Not the aspect ratio of the photos taught from: stretched to theirs."
             notes += (Message("stretched", text),)
         return notes
 

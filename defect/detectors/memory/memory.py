@@ -1,9 +1,9 @@
 """What is normal for one product, and how far a photo lies from it.
 
-A memory holds a Gaussian at every place (`positional_gaussian`), at one or two scales of the photo.
-For parts that lie at any angle it also holds a template: the photo is judged in the template's frame
-and the map warped back to the photo's own (`registration`). The map is in multiples of the normal
-limit; the score is its highest value.
+A memory holds a Gaussian at every place (`positional_gaussian`), at one or two scales of the
+photo. For parts that lie at any angle it also holds a template: the photo is judged in the
+template's frame and the map warped back to the photo's own (`registration`). The map is in
+multiples of the normal limit; the score is its highest value.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from defect.detectors.memory.registration import (
     warp,
 )
 from defect.detectors.memory.working_size import MULTIPLE
-from defect.detectors.scoring import blur, fold_triangles, unfold_triangles
+from defect.detectors.scoring import blur, fold_triangles, is_number, unfold_triangles
 from defect.imaging.photo import resize
 
 MAP_STEP = 2
@@ -46,7 +46,9 @@ MAP_STEP = 2
 SMOOTHING = 3.0
 """σ in map pixels: three quarters of a cell."""
 MOST_SCORES = 1_000
+"""Kept in a file, hence photos a memory is taught from."""
 MOST_SIDE = 4_096
+"""Of a level, in pixels."""
 _MOST_CELLS = 20_000
 VIEWS = 2
 _VIEW_TENSORS = (
@@ -198,12 +200,12 @@ def restore_memory(tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) ->
         if float(template.float().std()) < 1e-4 or float(template.abs().max()) > 2:
             raise ValueError("its template shows nothing")
     for name, most in (("brightness", 1.0), ("limit", 1e6)):
-        if not _is_number(numbers.get(name)) or not 1e-6 < numbers[name] <= most:
+        if not is_number(numbers.get(name)) or not 1e-6 < numbers[name] <= most:
             raise ValueError(f"its {name} is out of range")
     scores = numbers.get("normal_scores")
     if not isinstance(scores, list) or not 0 < len(scores) <= MOST_SCORES:
         raise ValueError("its normal_scores are not a list")
-    if not all(_is_number(score) and 0 <= score < 1e6 for score in scores):
+    if not all(is_number(score) and 0 <= score < 1e6 for score in scores):
         raise ValueError("its normal_scores are not numbers of 0 or more")
     photos, extractor = numbers.get("photos"), numbers.get("extractor")
     if not _is_count(photos) or not 0 < photos <= 1_000_000:
@@ -239,7 +241,7 @@ def _restore_level(tensors: Mapping[str, Tensor], name: str, described: object) 
     limits = described.get("view_limits")
     if not isinstance(limits, list) or len(limits) != VIEWS:
         raise ValueError(f"its {name} has no limits of its views")
-    if not _is_number(limit) or not all(map(_is_number, limits)):
+    if not is_number(limit) or not all(map(is_number, limits)):
         raise ValueError(f"its {name} has no limit")
     if not all(1e-6 < each < 1e6 for each in (limit, *limits)):
         raise ValueError(f"a limit of its {name} is out of range")
@@ -278,10 +280,6 @@ def _restore_view(
     )
     basis = Basis(parts["channel_centre"].contiguous(), parts["directions"].contiguous())
     return View(basis, gaussian, limit)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: object) -> TypeGuard[int]:
@@ -348,7 +346,7 @@ def register(template: Template, pixels: Tensor) -> Poses:
 
 def to_maps(distance: Tensor, poses: Poses | None) -> Tensor:
     """N×h×w distances at cells → N×4h×4w smoothed maps in the photos' own frames; what the aligned
-    photo does not show is 0."""
+    photo does not show, background in the corners, is 0."""
     rows, columns = (_cells_to_map(side) for side in distance.shape[1:])
     maps = rows @ distance @ columns.T
     if poses is not None:

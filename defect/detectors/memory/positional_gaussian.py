@@ -1,12 +1,12 @@
 """A Gaussian at every place of a product's photos (PaDiM, Defard et al. 2021), as a hierarchy that
 suits one photo as well as hundreds.
 
-Features x at place p of a photo are modelled as x ~ N(mean_p, W) with mean_p ~ N(centre, B). W, what
-varies at a place, and B, what differs between places, are common to all places; both are estimated
-from the photos (empirical Bayes). So place means shrink towards the common mean by as much as their
-number of photos demands: a texture that lies differently in every photo ends with one mean, a part
-that always lies alike with one a place. In the directions in which blocks of places differ most,
-every block has a covariance of its own, shrunk towards W.
+Features x at place p of a photo are modelled as x ~ N(mean_p, W) with mean_p ~ N(centre, B). The
+variance within a place, W, and between places, B, are common to all places and estimated from the
+photos (empirical Bayes). Means of places shrink towards the common mean as far as the number of
+photos demands: a texture that lies differently in every photo ends with one mean, an aligned part
+with one for each place. In the directions in which blocks of places differ most, every block has a
+covariance of its own, shrunk towards W.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PositionalGaussian:
         return (features.float() - self.centre) @ self.projection
 
     def distance(self, features: Tensor) -> Tensor:
-        """N×h×w×C features → N×h×w root mean square deviations (about 1 is usual)."""
+        """N×h×w×C features → N×h×w root mean square deviations; about 1 where all is normal."""
         return deviation(self.project(features) - self.mean, self.whitening, self.block)
 
 

@@ -1,9 +1,9 @@
 """Registration of parts that lie at any angle: rotation and translation of a photo onto a template.
 
-A pose says where an aligned photo takes its pixels from: aligned(u) = photo(R(angle)·u + shift), u in
-pixels from the centre. It is found on grey thumbnails: a correlation over all angles and shifts,
-then the best two refined by Gauss-Newton (inverse compositional, Baker & Matthews 2004). Everything
-is written in operations that ONNX has; hence discrete Fourier transforms as matrix products.
+A pose says where an aligned photo takes its pixels from: aligned(u) = photo(R(angle)·u + shift),
+u in pixels from the centre. It is found on grey thumbnails: a correlation over all angles and
+shifts, then the best two refined by Gauss-Newton (inverse compositional, Baker & Matthews 2004).
+Everything is written in operations that ONNX has; hence Fourier transforms as matrix products.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COARSE, FINE = 48, 96
-"""Sides (geometric mean of height and width) of the thumbnails for the search and the refinement."""
+"""Sides (geometric mean of height and width) of thumbnails, for the search and the refinement."""
 LEAST_SIDE = 8
 """Pixels of a thumbnail of an elongated photo."""
 ANGLES = 72
@@ -52,7 +52,7 @@ class Poses:
 
 def thumbnails(pixels: Tensor, side: int) -> Tensor:
     """N×3×H×W in 0..1 → N×h×w: grey, less its border's median, of area `side`²."""
-    height, width = _thumbnail_size(*pixels.shape[-2:], side)
+    height, width = _thumbnail_size(pixels.shape[-2], pixels.shape[-1], side)
     rows = _averaging(pixels.shape[-2], height)
     columns = _averaging(pixels.shape[-1], width)
     grey = rows @ pixels.mean(1) @ columns.T

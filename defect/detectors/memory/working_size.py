@@ -1,4 +1,4 @@
-"""The size photos are inspected at: their own aspect ratio, a fixed area, sides the network takes."""
+"""The size photos are inspected at: their aspect ratio, a fixed area, sides the network takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 MULTIPLE = 32
-"""Of pixels: the extractor's stride and blocks of 4×4 cells of 8 pixels."""
+"""Of sides: a block of 4×4 cells of 8 pixels, and twice the extractor's stride."""
 SIDE = 384
 """Geometric mean of height and width."""
 MOST_STRETCHED = 6.0

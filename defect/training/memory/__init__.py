@@ -32,7 +32,7 @@ MODEL = "memory"
 MAX_PHOTOS = 300
 """A memory learns little from more."""
 KEPT_BYTES = 256 * 1024**2
-"""Of photos kept while teaching; the rest are read twice."""
+"""Of photos kept in memory while teaching; the others are read again when needed."""
 MAX_STRETCH = 1.15
 """Aspect ratios that differ by more are worth a note."""
 FEW_PHOTOS = 10
@@ -407,7 +407,7 @@ def _notes(reading: _Reading) -> list[Message]:
         notes.append(
             Message(
                 "teach_shapes",
-                "The photos have different shapes; all are stretched to the most usual one.",
+                "The photos have different aspect ratios; all are stretched to the median one.",
             )
         )
     return notes

@@ -64,7 +64,7 @@ SAMPLE = 32
 MOST_FINE = 100
 """Photos that the fine level is taught from: it has four times the cells."""
 ANOMALIES = 4 * len(KINDS)
-"""Synthetic anomalies at most, from four photos on; four of each kind."""
+"""Synthetic anomalies at most: four of each kind."""
 COPIES = 12
 """Turned and moved copies by which a single photo's limit is set."""
 ALONE = 2.0
@@ -138,7 +138,7 @@ def fit_memory(
     scales = [1] if np.median(sides) < LARGE else [1, FINE_SCALE]
 
     template = _template(images[kept], brightness)
-    passes = _Passes(len(kept) + ANOMALIES, len(scales), report_progress)
+    passes = _Passes([len(kept), min(len(kept), MOST_FINE)][: len(scales)], report_progress)
     fits = []
     for scale in scales:
         level_size = size[0] * scale, size[1] * scale
@@ -238,7 +238,7 @@ def _template(images: np.ndarray, brightness: float) -> Template | None:
     """What to register photos to, if the photos show that it helps.
 
     Registration turns a photo in its frame, so what is cut off at the corners must be background:
-    the part must be isolated. With one photo nothing can be compared; isolated parts are registered.
+    the part must be isolated. One photo has none to compare with; isolated parts are registered.
     """
     pixels = [normalise_brightness(to_pixels(image[None]), brightness) for image in images]
     coarse = torch.cat([thumbnails(each, COARSE) for each in pixels])
@@ -263,15 +263,22 @@ def _unshared(thumbs: Tensor) -> float:
     return float(1 - match.clamp_min(0).square().median())
 
 
+def _anomaly_count(photos: int) -> int:
+    """Few photos get several synthetic anomalies each, of many not every one gets one."""
+    return max(len(KINDS), min(ANOMALIES, 4 * photos))
+
+
 class _Passes:
     """Counts passes of the network, for the progress bar."""
 
-    def __init__(self, photos: int, levels: int, progress: Callable[[int, int], None]) -> None:
-        self.done, self.total, self.progress = 0, photos * levels, progress
+    def __init__(self, photos: Sequence[int], progress: Callable[[int, int], None]) -> None:
+        """`photos`: how many each level is taught from."""
+        self.done, self.progress = 0, progress
+        self.total = sum(n + _anomaly_count(n) + (COPIES if n == 1 else 0) for n in photos)
 
     def one(self) -> None:
         self.done += 1
-        self.progress(min(self.done, self.total), self.total)
+        self.progress(self.done, self.total)
 
 
 @dataclass
@@ -308,8 +315,7 @@ class _LevelFit:
             for view, most in enumerate(DIRECTIONS if scale == 1 else FINE_DIRECTIONS)
         ]
         own = self._describe_all(images, np.arange(self.n), described)
-        # Few photos get several anomalies each, many not all one.
-        count = max(len(KINDS), min(ANOMALIES, 4 * self.n))
+        count = _anomaly_count(self.n)
         owner = np.resize(_spread(np.arange(self.n), count), count)
         anomalies, _, self.kinds = add_anomalies(images[owner], seed, images)
         anomalous = self._describe_all(anomalies, owner)
