@@ -7,6 +7,7 @@ the others. Outliers among the photos are left out and named.
 
 from __future__ import annotations
 
+import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from defect.detectors.memory.features import (
@@ -68,8 +70,10 @@ ANOMALIES = 4 * len(KINDS)
 COPIES = 12
 """Turned and moved copies by which a single photo's limit is set."""
 ALONE = 2.0
-"""What a single photo's limit is multiplied by: its copies differ less than further photos do. Set on
-held-out training photos, as `held_out_ratio` is."""
+"""What a single photo's limit is multiplied by: its copies differ less than further photos do. Set
+on held-out training photos, as `held_out_ratio` is."""
+COMPRESSED, COMPRESSED_QUALITY = 8, 75
+"""Photos saved again as JPEG at this quality: how a file is compressed must not decide."""
 FLAT = 2.0
 """Grey levels of 255: a photo whose standard deviation is less shows nothing."""
 ALIGNED_GAIN = 0.5
@@ -146,8 +150,22 @@ def fit_memory(
         level_images = images[chosen]
         if level_size != size:
             level_images = np.stack([resize(photos[i], level_size) for i in chosen])
+        compressed = {
+            int(row): resize(_compressed(photos[chosen[row]]), level_size)
+            for row in _spread(np.arange(len(chosen)), COMPRESSED)
+        }
         fits.append(
-            _LevelFit(extractor, level_images, chosen, brightness, template, scale, seed, passes)
+            _LevelFit(
+                extractor,
+                level_images,
+                chosen,
+                brightness,
+                template,
+                scale,
+                seed,
+                passes,
+                compressed,
+            )
         )
 
     outliers = np.zeros(len(photos), bool)
@@ -274,7 +292,9 @@ class _Passes:
     def __init__(self, photos: Sequence[int], progress: Callable[[int, int], None]) -> None:
         """`photos`: how many each level is taught from."""
         self.done, self.progress = 0, progress
-        self.total = sum(n + _anomaly_count(n) + (COPIES if n == 1 else 0) for n in photos)
+        self.total = sum(
+            n + _anomaly_count(n) + min(n, COMPRESSED) + (COPIES if n == 1 else 0) for n in photos
+        )
 
     def one(self) -> None:
         self.done += 1
@@ -305,6 +325,7 @@ class _LevelFit:
         scale: int,
         seed: int,
         passes: _Passes,
+        compressed: Mapping[int, np.ndarray],
     ) -> None:
         self.extractor, self.brightness, self.template = extractor, brightness, template
         self.passes, self.size, self.photos = passes, images.shape[1:3], photos
@@ -324,6 +345,7 @@ class _LevelFit:
             copies = jittered(images.repeat(COPIES, 0), np.random.default_rng(seed))
             good = self._describe_all(copies, np.zeros(COPIES, int))
         self.own, self.judged = own, (good, anomalous)
+        self.changes = self._changes(compressed)
         self.judge(np.zeros(self.n, bool))
 
     def judge(self, outliers: np.ndarray) -> None:
@@ -335,10 +357,14 @@ class _LevelFit:
         kept = ~outliers[self.judged[0].owner]
         owners = [described.owner for described in self.judged]
         self.views, distances = [], []
-        for basis, features, *judged in zip(
-            self.bases, self.own.features, *(each.features for each in self.judged), strict=True
+        for basis, changes, features, *judged in zip(
+            self.bases,
+            self.changes,
+            self.own.features,
+            *(each.features for each in self.judged),
+            strict=True,
         ):
-            fit = Fit(features[torch.from_numpy(np.flatnonzero(~outliers))], self.block)
+            fit = Fit(features[torch.from_numpy(np.flatnonzero(~outliers))], self.block, changes)
             found = _judged_by_others(fit, judged, owners, outliers)
             highest = scores(_maps(found[0], self.judged[0].poses)).numpy()
             limit = robust_limit(highest[kept])
@@ -369,6 +395,14 @@ class _LevelFit:
             pixels = warp(pixels, pose)
         self.passes.one()
         return describe(self.extractor, pixels), pose
+
+    def _changes(self, compressed: Mapping[int, np.ndarray]) -> list[Tensor]:
+        """For each view M×h×w×D: what compression does to the features."""
+        copies = self._describe_all(np.stack([*compressed.values()]), np.array([*compressed]))
+        return [
+            after - before[torch.from_numpy(copies.owner)]
+            for after, before in zip(copies.features, self.own.features, strict=True)
+        ]
 
     def _describe_all(
         self,
@@ -430,6 +464,12 @@ def _joined(fits: list[_LevelFit]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     # Each level has anomalies of its own: both are counted.
     anomalous = np.concatenate([anomalous, fine.anomalous / fine.limit])
     return good, anomalous, coarse.kinds + fine.kinds
+
+
+def _compressed(photo: np.ndarray) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(photo).save(stream, "JPEG", quality=COMPRESSED_QUALITY)
+    return np.asarray(Image.open(stream))
 
 
 def jittered(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:

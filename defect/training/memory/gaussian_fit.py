@@ -38,10 +38,13 @@ class Fit:
     Args:
         features: N×h×w×C, half precision will do.
         block: cells a side that share one covariance; divides h and w.
+        changes: M×h×w×C, how features change where nothing is wrong, such as by compression: these
+            directions count as if photos varied so much in them.
     """
 
-    def __init__(self, features: Tensor, block: int) -> None:
+    def __init__(self, features: Tensor, block: int, changes: Tensor | None = None) -> None:
         self.features, self.block = features, block
+        self.changes = features[:0] if changes is None else changes
         n, h, w, _ = features.shape
         self.n = n
         self._gaussian: PositionalGaussian | None = None
@@ -53,6 +56,8 @@ class Fit:
         total = between + within_sum / (n * h * w)
         prior = WITHIN_PRIOR * total
         within = (within_sum / (h * w) + prior) / n
+        for change in self.changes.float().flatten(1, 2):
+            within += change.T @ change / (len(self.changes) * h * w)
         within = _floored(within, total)
         # Directions in which the within-place covariance is the identity and that of place means
         # is diagonal.
@@ -107,6 +112,10 @@ class Fit:
             z = ((photo.float() - self.centre) @ first - self.own_mean[..., :directions])[None]
             z = to_blocks(z, block)
             own.baddbmm_(z.transpose(1, 2), z, alpha=1 / (samples * (n - 1)))
+        self.changed = torch.zeros(blocks, directions, directions)
+        for change in self.changes:
+            z = to_blocks((change.float() @ first)[None], block)
+            self.changed.baddbmm_(z.transpose(1, 2), z, alpha=1 / (samples * len(self.changes)))
         self.own = own
         self.posterior = posterior[:directions, :directions]
         self.directions = directions
@@ -116,7 +125,8 @@ class Fit:
         identity = torch.eye(self.directions)
         common = self._common(n)
         covariance = (1 - common) * own + common * identity
-        lower: Tensor = torch.linalg.cholesky(covariance + self.posterior + FLOOR * identity)
+        covariance += self.changed + self.posterior + FLOOR * identity
+        lower: Tensor = torch.linalg.cholesky(covariance)
         return lower
 
     def _common(self, n: int) -> float:
@@ -164,7 +174,7 @@ class Fit:
             return self.gaussian().distance(items)
         if self.n <= REFIT_UP_TO:
             others = torch.cat([self.features[:photo], self.features[photo + 1 :]])
-            return Fit(others, self.block).gaussian().distance(items)
+            return Fit(others, self.block, self.changes).gaussian().distance(items)
         n, block = self.n, self.block
         whole = self.gaussian()
         residual = self._project(self.features[photo : photo + 1]) - self.own_mean
