@@ -86,6 +86,7 @@ def teach(
     name: str = "my part",
     *,
     without: Sequence[str] = (),
+    bit_depth: int | None = None,
     folder: Path | None = None,
     report_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> MemoryDetector:
@@ -95,6 +96,8 @@ def teach(
         photos: paths, bytes, PIL images or arrays; 10 to 50 are usually enough.
         name: of the product.
         without: names of photos to leave out.
+        bit_depth: of the camera (8 to 16), where its values lie unscaled in 16-bit files; guessed
+            from the photos by default. The detector reads with it, too.
         folder: where the feature extractor lies; the bundled weights by default.
         report_progress: called with (photos done, photos in all).
 
@@ -109,6 +112,7 @@ def teach(
         photos,
         name,
         without=without,
+        bit_depth=bit_depth,
         folder=folder or WEIGHTS_FOLDER,
         report_progress=report_progress,
     )

@@ -6,6 +6,7 @@ runs once a photo; threshold, mask, regions and sentence are computed from its a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -84,6 +85,34 @@ class Region:
     box: tuple[float, float, float, float]
     """Left, upper, right, lower: the bounding box."""
 
+    def in_pixels(self, size: tuple[int, int]) -> PixelRegion:
+        """The same in pixels of a photo of this height and width."""
+        height, width = size
+        left, upper, right, lower = self.box
+        # Fractions of a map's pixels may miss a whole number by a rounding error.
+        return PixelRegion(
+            box=(
+                math.floor(left * width + 1e-6),
+                math.floor(upper * height + 1e-6),
+                math.ceil(right * width - 1e-6),
+                math.ceil(lower * height - 1e-6),
+            ),
+            centre=(round(self.column * width, 1), round(self.row * height, 1)),
+            area=max(1, round(self.area * width * height)),
+        )
+
+
+@dataclass(frozen=True)
+class PixelRegion:
+    """A region in pixels of the photo, counted from its upper left corner."""
+
+    box: tuple[int, int, int, int]
+    """Left, top, right, bottom; the last two are the first pixels outside."""
+    centre: tuple[float, float]
+    """x, y of its centroid."""
+    area: int
+    """Pixels."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
@@ -112,6 +141,8 @@ class Inspection:
     weights: WeightsSource
     threshold: float = DEFAULT_THRESHOLD
     """In multiples of the normal limit."""
+    photo_size: tuple[int, int] | None = None
+    """Height and width of the photo before it was reduced, upright; None where it is not known."""
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.score):
@@ -139,6 +170,16 @@ class Inspection:
     def regions(self) -> tuple[Region, ...]:
         """The mask's connected regions, the largest first; empty where the photo is normal."""
         return find_regions(self.anomaly_map, self.threshold)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width that pixel coordinates refer to: the photo's own, or as shown."""
+        return self.photo_size or self.photo.shape[:2]
+
+    @property
+    def pixel_regions(self) -> tuple[PixelRegion, ...]:
+        """The regions in pixels of the photo, in the same order."""
+        return tuple(region.in_pixels(self.size) for region in self.regions)
 
     @cached_property
     def unfamiliar(self) -> bool:

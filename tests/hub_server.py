@@ -161,6 +161,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             data = self.hub.files[name]
             oid = hashlib.sha256(data).hexdigest()
+            if name.endswith(".json"):
+                self._small(data)
+                return
             self._send(
                 302,
                 # Another host, as the Hub's storage is: the client keeps its token from it.
@@ -172,6 +175,12 @@ class Handler(BaseHTTPRequestHandler):
                     "ETag": '"0000"',
                 },
             )
+
+    def _small(self, data: bytes) -> None:
+        """A file outside LFS: from the Hub itself, its checksum is that of its Git blob."""
+        served = bytes(len(data)) if self.hub.fault == "wrong config" else data
+        blob = hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
+        self._send(200, served, **{"X-Repo-Commit": self.hub.revision, "ETag": f'"{blob}"'})
 
     def _content(self, oid: str) -> None:
         data = next(d for d in self.hub.files.values() if hashlib.sha256(d).hexdigest() == oid)

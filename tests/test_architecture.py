@@ -170,7 +170,8 @@ def _if_private(module: str, name: str) -> Iterator[str]:
 def test_what_is_private_to_a_library_is_touched_in_one_file(library: str) -> None:
     found = {_short(path): sorted(set(_private_uses(library, path))) for path in _modules()}
     touching = {file: names for file, names in found.items() if names}
-    assert len(touching) <= 1, touching
+    # Gradio's take two files, in a folder of their own.
+    assert len({file.partition("_private/")[0] for file in touching}) <= 1, touching
 
 
 def _identifiers(path: Path) -> Iterator[str]:

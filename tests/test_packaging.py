@@ -42,6 +42,7 @@ def pins(name: str) -> dict[str, str]:
         pytest.param(EXTRAS["train"], "requirements.txt", id="train"),
         pytest.param(EXTRAS["onnx"], "requirements-dev.txt", id="onnx"),
         pytest.param(EXTRAS["ray"], "requirements-dev.txt", id="ray"),
+        pytest.param(EXTRAS["backbones"], "requirements-dev.txt", id="backbones"),
         pytest.param(EXTRAS["mcp"], "requirements.txt", id="mcp"),
     ],
 )
@@ -115,10 +116,11 @@ def test_the_command_and_the_page_s_files_are_part_of_the_package() -> None:
     assert others and others <= shipped
 
 
-def test_the_app_needs_no_training_package() -> None:
-    """scikit-learn comes with the extra `train`; what only inspects must load without it."""
+def test_the_app_needs_no_package_of_an_extra() -> None:
+    """scikit-learn comes with the extra `train`, timm with `backbones`; what only inspects must
+    load without them."""
     code = (
-        "import sys; sys.modules['sklearn'] = None\n"
+        "import sys; sys.modules['sklearn'] = sys.modules['timm'] = None\n"
         "import defect, defect.cli, defect.detectors.steel, defect.evaluation.scorecard\n"
         "defect.load; defect.teach\n"
         "import defect.detectors.memory.detector, defect.detectors.autoencoder\n"

@@ -33,7 +33,7 @@ def _results(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(scorecard.to_json(found), encoding="utf-8")
     if options.csv:
-        options.csv.write_text(scorecard.to_csv(scorecard.rows(found)), encoding="utf-8")
+        options.csv.write_text(scorecard.to_csv(scorecard.rows(found)), encoding="utf-8-sig")
     if options.markdown:
         table = scorecard.to_markdown(
             scorecard.rows(found), scorecard.steel_of(found), scorecard.transfer_means(found)

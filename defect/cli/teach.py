@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defect.cli.options import add_weights, path, path_or_address, paths_only, print_skipped
+from defect.cli.options import (
+    add_bit_depth,
+    add_weights,
+    path,
+    path_or_address,
+    paths_only,
+    print_problems,
+    print_skipped,
+)
 
 if TYPE_CHECKING:
     from defect.cli.options import Commands
@@ -25,6 +33,7 @@ def add_commands(commands: Commands) -> None:
         help="good ones: files, folders, ZIPs",
     )
     teach.add_argument("--name", default="my part", help="of the part; default: my part")
+    add_bit_depth(teach, "what the photos show; the detector keeps it")
     teach.add_argument("--out", type=path, metavar="FILE", help="default: NAME.safetensors")
     add_weights(teach)
     teach.set_defaults(run=_teach)
@@ -40,12 +49,16 @@ def add_commands(commands: Commands) -> None:
 
 
 def _teach(options: argparse.Namespace) -> int:
-    from defect.imaging.archives import find_photos
-    from defect.training.memory import false_alarm_odds, teach
+    from defect.datasets.check import check_photos
+    from defect.imaging.archives import list_photos
+    from defect.training.memory import MAX_PHOTOS, false_alarm_odds, teach
 
-    photos, skipped = find_photos(paths_only(options.photos))
-    print_skipped(skipped)
-    detector = teach(photos, options.name, folder=options.weights)
+    listing = list_photos(paths_only(options.photos))
+    photos = listing.photos
+    print_skipped(listing.skipped)
+    if len(photos) <= MAX_PHOTOS:  # more are refused without being read
+        print_problems(check_photos(photos))
+    detector = teach(photos, options.name, bit_depth=options.bit_depth, folder=options.weights)
     report = detector.teaching
     assert report is not None
     file = options.out or Path(f"{detector.category}.safetensors")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from defect.cli.options import add_weights, path
+from defect.cli.options import add_weights, path, print_problems
 from defect.inspection import Message
 from defect.weights.index import IndexEntry, read_index
 
@@ -139,6 +139,8 @@ def _train(options: argparse.Namespace) -> int:
             Message("teacher_with_encoder", "`train encoder` and --teacher FILE go together.")
         )
     chosen = {"seed": options.seed} | ({"epochs": options.epochs} if options.epochs else {})
+    if options.model in (*DETECTORS, "all"):
+        _check(data, options.categories)
     if options.model == "all":
         return _train_all(options, data, replace(autoencoder.RECIPE, **chosen))
     if options.models or options.again:
@@ -181,6 +183,17 @@ def _train(options: argparse.Namespace) -> int:
         )
     _print_entries(entries)
     return 0
+
+
+def _check(data: Path, categories: Sequence[str]) -> None:
+    """Says what is odd about the data before hours are spent on it."""
+    from defect.datasets import mvtec
+    from defect.datasets.check import check_folder
+
+    known = mvtec.list_categories(data)
+    chosen = [name for name in categories or known if name in known]
+    if chosen:  # else the training says what is missing
+        print_problems(check_folder(data, chosen).problems)
 
 
 def _print_entries(entries: Iterable[IndexEntry]) -> None:

@@ -1,25 +1,32 @@
 """What a memory of normal looks through: the bundled extractor, or a backbone from the Hub.
 
-A backbone is off unless `DEFECT_BACKBONE` names a repository on the Hub:
-`[ARCHITECTURE=]OWNER/NAME[@COMMIT]`, such as `timm/resnet18.tv_in1k`, whose `model.safetensors`
-holds weights in torchvision's naming. Without an architecture, the first letters, digits and
-underscores of NAME are taken for it.
+A backbone is off unless `DEFECT_BACKBONE` names a repository of a timm model on the Hub:
+`OWNER/NAME[@COMMIT]`, such as `timm/vit_small_patch14_dinov2.lvd142m`. Its `config.json` says which
+network it is and how photos are normalised, its `model.safetensors` holds the weights in timm's
+naming. Both are fetched and checked here: timm only builds the network.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import json
 import os
 import re
 import threading
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
+from torch import Tensor
 
 from defect.inspection import Message
-from defect.networks.backbone import Backbone
+from defect.networks.backbone import Backbone, UnfitNetworkError, has_network
 from defect.networks.extractor import Extractor, folded_extractor
 from defect.weights import files, hub
 from defect.weights.errors import NotAvailable, WeightsError
@@ -28,11 +35,28 @@ from defect.weights.index import WEIGHTS_FOLDER, read_index
 EXTRACTOR = ("extractor", "shared")
 FeatureExtractor = Extractor | Backbone
 VARIABLE = "DEFECT_BACKBONE"
+CONFIG = "config.json"
 FILE = "model.safetensors"
+MAX_CONFIG_BYTES = 1024**2
 MAX_PARAMETERS = 75_000_000
 """Their file has 300 MB, the most that is fetched."""
-_FORM = re.compile(r"(?:(\w+)=)?([\w-][\w.-]*/(\w+)[\w.-]*?)(?:@([0-9a-f]{40}))?", re.ASCII)
-_OTHER_PREPROCESSING = ("googlenet", "inception_v3")
+MAX_SIDE = 1_024
+_FORM = re.compile(r"([\w-][\w.-]*/[\w.-]+?)(?:@([0-9a-f]{40}))?", re.ASCII)
+_HARMLESS_OPTIONS = {"num_classes", "global_pool", "img_size", "dynamic_img_size"}
+"""Of a network's own options, those that change nothing below its head."""
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """What a backbone's `config.json` says, checked."""
+
+    architecture: str
+    """Name of a network in timm."""
+    mean: tuple[float, ...]
+    """Of each channel, in 0..1."""
+    std: tuple[float, ...]
+    side: tuple[int, int]
+    """Height and width it was trained at."""
 
 
 def load_extractor(folder: Path = WEIGHTS_FOLDER) -> tuple[Extractor, str]:
@@ -109,15 +133,15 @@ def chosen_backbone() -> str:
 
 
 def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
-    """The network a name stands for, and its file's SHA-256; the last one is kept.
+    """The network a name stands for, and a SHA-256 of its weights and config; the last is kept.
 
     Args:
-        name: `[ARCHITECTURE=]OWNER/NAME[@COMMIT]`; without a commit, the newest one.
+        name: `OWNER/NAME[@COMMIT]`; without a commit, the newest one.
         wait: seconds until an error says how far its download is; None: until it is done.
 
     Raises:
-        NotAvailable: the file cannot be had (yet); the text says why.
-        WeightsError: the name is none, or the file does not fit.
+        NotAvailable: timm is not installed, or a file cannot be had (yet); the text says why.
+        WeightsError: the name is none, or a file does not fit.
     """
     if kept := _LOADED.get(name):
         return kept
@@ -125,110 +149,198 @@ def load_backbone(name: str, wait: float | None = None) -> tuple[Backbone, str]:
     if form is None:
         raise WeightsError(
             Message(
-                "names_backbone_set_architecture",
-                '"{name}" names no backbone. Set {variable} to '
-                "[ARCHITECTURE=]OWNER/NAME[@COMMIT], such as timm/resnet18.tv_in1k, or "
-                "unset it.",
+                "backbone_name",
+                '"{name}" names no backbone. Set {variable} to OWNER/NAME[@COMMIT], such as '
+                "timm/vit_small_patch14_dinov2.lvd142m, or unset it.",
                 name=name,
                 variable=VARIABLE,
             )
         )
-    architecture = form[1] or form[3]
-    _check(architecture)
+    if importlib.util.find_spec("timm") is None:
+        raise NotAvailable(
+            Message(
+                "backbone_needs_timm",
+                'A backbone needs timm. Install it with `pip install ".[backbones]"`, or unset '
+                "{variable}.",
+                variable=VARIABLE,
+            )
+        )
+    repo = form[1]
     try:
-        pin, wanted = hub.find(form[2], FILE, form[4] or "main", VARIABLE)
-        data = hub.fetch(pin, wanted, wait)
+        pin, weights = hub.find(repo, FILE, form[2] or "main", VARIABLE)
+        _, about = hub.find(repo, CONFIG, pin.revision, VARIABLE)
+        if about.size > MAX_CONFIG_BYTES:
+            raise _not_timm(repo, Message("backbone_config_large", "it is too large"))
+        config = read_config(hub.fetch(pin, about, wait), repo)
+        check_architecture(config, repo)
+        data = hub.fetch(pin, weights, wait)
     except hub.HubError as error:
-        raise NotAvailable(str(error)) from error
+        raise NotAvailable(error.args[0]) from error
     with _LOCK:
         if name not in _LOADED:
-            made = _build(architecture, data, form[2]), wanted.sha256
+            made = _build(config, data, repo), _fingerprint(config, data)
             _LOADED.clear()
             _LOADED[name] = made
         return _LOADED[name]
 
 
-def _check(architecture: str) -> None:
-    """Before anything is fetched; raises WeightsError."""
-    from torchvision import models
+def read_config(data: bytes, repo: str) -> BackboneConfig:
+    """What is needed of a timm model's `config.json`, which may come from anywhere.
 
-    if architecture not in models.list_models(module=models):
+    Raises:
+        WeightsError: something is missing or senseless.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _not_timm(repo, Message("backbone_config_json", "it is not JSON")) from error
+    document = document if isinstance(document, dict) else {}
+    architecture, about = document.get("architecture"), document.get("pretrained_cfg")
+    options = document.get("model_args") or {}
+    if not isinstance(architecture, str) or not re.fullmatch("[a-z0-9_]{1,80}", architecture):
+        raise _unusable_field(repo, "architecture")
+    if not isinstance(about, dict):
+        raise _unusable_field(repo, "pretrained_cfg")
+    # With other options the same weights would be another network.
+    if not isinstance(options, dict) or not options.keys() <= _HARMLESS_OPTIONS:
+        raise _unusable_field(repo, "model_args")
+    mean: Any = about.get("mean")
+    std: Any = about.get("std")
+    size: Any = about.get("input_size")
+    if not _are_numbers(mean, 0.0, 1.0):
+        raise _unusable_field(repo, "mean")
+    if not _are_numbers(std, 0.001, 1.0):
+        raise _unusable_field(repo, "std")
+    if not _are_numbers(size, 3, MAX_SIDE) or size[0] != 3 or any(x != int(x) for x in size):
+        raise _unusable_field(repo, "input_size")
+    return BackboneConfig(
+        architecture,
+        tuple(float(x) for x in mean),
+        tuple(float(x) for x in std),
+        (int(size[1]), int(size[2])),
+    )
+
+
+def _are_numbers(values: Any, least: float, most: float) -> bool:
+    """Three of them, in that range."""
+    if not isinstance(values, list) or len(values) != 3:
+        return False
+    return all(type(x) in (int, float) and least <= x <= most for x in values)
+
+
+def _unusable_field(repo: str, field: str) -> WeightsError:
+    return _not_timm(
+        repo, Message("backbone_config_field", "its {field} cannot be used", field=field)
+    )
+
+
+def _not_timm(repo: str, problem: Message) -> WeightsError:
+    return WeightsError(
+        Message(
+            "backbone_config",
+            "{file} of {repo} is not that of a timm model: {problem}. Name another repository.",
+            file=CONFIG,
+            repo=repo,
+            problem=problem,
+        )
+    )
+
+
+def check_architecture(config: BackboneConfig, repo: str) -> None:
+    """Whether the network can be used, found out without its weights and without memory.
+
+    Raises:
+        WeightsError: timm does not know it, it is too large, or it does not give maps.
+    """
+    if not has_network(config.architecture):
         raise WeightsError(
             Message(
-                "torchvision_has_network_write",
-                'torchvision has no network "{architecture}". Write {variable} as '
-                "ARCHITECTURE=OWNER/NAME, such as resnet18=timm/resnet18.tv_in1k.",
-                architecture=architecture,
-                variable=VARIABLE,
+                "backbone_unknown",
+                'timm has no network "{architecture}", which {repo} is. Update timm, or name '
+                "another repository.",
+                architecture=config.architecture,
+                repo=repo,
             )
         )
-    if architecture in _OTHER_PREPROCESSING:
-        raise WeightsError(
-            Message(
-                "expects_photos_prepared_another",
-                "{architecture} expects photos prepared in another way. Name another network.",
-                architecture=architecture,
-            )
-        )
-    size = models.get_model_weights(architecture).DEFAULT.meta["num_params"]
+    with torch.device("meta"):
+        size = sum(weights.numel() for weights in _network(config).parameters())
     if size > MAX_PARAMETERS:
         raise WeightsError(
             Message(
-                "has_million_parameters_most",
-                "{architecture} has {value} million parameters; at most {value2} "
-                "million are taken. Name a smaller network.",
-                architecture=architecture,
-                value=f"{size / 1e6:.0f}",
-                value2=f"{MAX_PARAMETERS / 1e6:.0f}",
+                "backbone_too_large",
+                "{architecture} has {millions} million parameters; at most {most} million are "
+                "accepted. Name a smaller network.",
+                architecture=config.architecture,
+                millions=f"{size / 1e6:.0f}",
+                most=f"{MAX_PARAMETERS / 1e6:.0f}",
             )
         )
 
 
-def _build(architecture: str, data: bytes, repo: str) -> Backbone:
-    """Raises WeightsError."""
-    from torchvision import models
-
+def _network(config: BackboneConfig) -> Backbone:
+    """Not yet loaded; raises WeightsError."""
     try:
-        backbone = Backbone(models.get_model(architecture, weights=None))
-    except ValueError as error:
+        return Backbone(config.architecture, config.mean, config.std, config.side)
+    except UnfitNetworkError as error:
         raise WeightsError(
             Message(
-                "backbone_memory",
-                "{architecture} is no backbone for a memory: {error}.",
-                architecture=architecture,
-                error=str(error),
+                "backbone_unfit",
+                "{architecture} cannot be a backbone: {reason}. Name another network.",
+                architecture=config.architecture,
+                reason=error.args[0],
             )
         ) from error
+
+
+def _build(config: BackboneConfig, data: bytes, repo: str) -> Backbone:
+    """Raises WeightsError."""
+    backbone = _network(config)
     try:
-        given = safetensors.torch.load(data)
+        found = safetensors.torch.load(data)
     except safetensors.SafetensorError as error:
         raise WeightsError(
             Message(
-                "safetensors_file_name_another",
-                "{file} of {repo} is no safetensors file. Name another.",
+                "backbone_not_safetensors",
+                "{file} of {repo} is no safetensors file. Name another repository.",
                 file=FILE,
                 repo=repo,
             )
         ) from error
-    for name, step in zip(backbone.names, backbone.steps, strict=True):
-        needed = step.state_dict()
-        for key, tensor in needed.items():
-            # Some save a step counter that inference never reads, some do not.
-            if key.endswith("num_batches_tracked"):
-                continue
-            full = f"{name}.{key}"
-            if full not in given or given[full].shape != tensor.shape:
-                raise WeightsError(
-                    Message(
-                        "does_not_hold_torchvision",
-                        "{file} of {repo} does not hold {architecture} in torchvision's naming "
-                        "({full} is missing or of another shape). Name another.",
-                        file=FILE,
-                        repo=repo,
-                        architecture=architecture,
-                        full=full,
-                    )
+    # Cutting off what is not needed, timm nests the layers anew: `layer1.0` may become `layer1_0`.
+    by_name = {name.replace(".", "_"): tensor for name, tensor in found.items()}
+    needed = backbone.network.state_dict()
+    for name, tensor in needed.items():
+        # Some save a step counter that inference never reads, some do not.
+        if name.endswith("num_batches_tracked"):
+            continue
+        own = name.removeprefix("model.")
+        weights = by_name.get(own.replace(".", "_"))
+        if weights is None or not _fits(weights, tensor) or len(by_name) != len(found):
+            raise WeightsError(
+                Message(
+                    "backbone_tensors",
+                    "{file} of {repo} does not fit {architecture}: {tensor} is missing, of another "
+                    "shape or not finite. Name another repository.",
+                    file=FILE,
+                    repo=repo,
+                    architecture=config.architecture,
+                    tensor=own,
                 )
-            needed[key] = given[full].to(tensor.dtype)
-        step.load_state_dict(needed)
+            )
+        needed[name] = weights.to(tensor.dtype)
+    backbone.network.load_state_dict(needed)
     return backbone.eval().requires_grad_(False)
+
+
+def _fits(weights: Tensor, wanted: Tensor) -> bool:
+    if weights.shape != wanted.shape:
+        return False
+    return bool(weights.to(wanted.dtype).isfinite().all())
+
+
+def _fingerprint(config: BackboneConfig, data: bytes) -> str:
+    """What a memory remembers of its backbone: the same weights in another network, or after
+    another normalisation, do not fit it."""
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    digest.update(data)
+    return digest.hexdigest()

@@ -74,10 +74,13 @@ def robust_limit(scores: np.ndarray, quantile: float = NORMAL_QUANTILE) -> float
     return math.exp(middle + t * pooled * math.sqrt(1 + 1 / n))
 
 
-def certain_false_alarm_rate(held_out: int, confidence: float = 0.95) -> float:
-    """The false-alarm rate that a threshold above so many held-out good photos stays under, with
-    this confidence: 1 - (1 - confidence)^(1/n)."""
-    return 1 - (1 - confidence) ** (1 / held_out)
+def false_alarm_bound(stopped: int, good: int, confidence: float = 0.95) -> float:
+    """The share of good photos that a threshold stops at most, with this confidence, when it has
+    stopped so many of so many (Clopper & Pearson 1934). None of 59 give 5 %, none of 299 give 1 %.
+    """
+    if stopped >= good:
+        return 1.0
+    return float(stats.beta.ppf(confidence, stopped + 1, good - stopped))
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class Cost:
     """Defective test photos; 0 where no scores of them were stored."""
     caught: int
     """How many of them the threshold stops."""
+    drawn: tuple[int, int] = (0, 0)
+    """`drawn_defects` of the detector."""
 
 
 def stored_scores(metadata: Metadata) -> Scores:
@@ -131,6 +136,7 @@ def cost(metadata: Metadata, threshold: float) -> Cost:
         stopped=_reaching(scores.held_out + scores.good, threshold),
         defective=len(scores.defective),
         caught=_reaching(scores.defective, threshold),
+        drawn=drawn_defects(metadata),
     )
 
 
@@ -161,6 +167,13 @@ def presets(metadata: Metadata) -> Presets | None:
 
 def _reaching(scores: Sequence[float], threshold: float) -> int:
     return sum(score >= threshold for score in scores)
+
+
+def drawn_defects(metadata: Metadata) -> tuple[int, int]:
+    """Of the synthetic anomalies drawn while a memory was taught: found at 1.0, and in all."""
+    by_kind = metadata.calibration.get("known_sensitivity")
+    counts = by_kind.values() if isinstance(by_kind, dict) else ()
+    return sum(found for found, _ in counts), sum(drawn for _, drawn in counts)
 
 
 def _list(value: Any) -> list[Any]:

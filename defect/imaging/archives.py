@@ -7,6 +7,7 @@ a photo may be large, so no name in it can point anywhere and no entry can swell
 from __future__ import annotations
 
 import io
+import mimetypes
 import os
 import struct
 import zipfile
@@ -46,6 +47,12 @@ _DAMAGED = (
     IndexError,
     NotImplementedError,
 )
+UNREAD = (
+    frozenset({".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"})
+    | frozenset({".psd", ".svg", ".exr", ".hdr", ".jxl", ".jxr", ".tga", ".pcx", ".ico", ".eps"})
+    | frozenset({".dcm", ".fits", ".xcf", ".bpg"})
+)
+"""Suffixes of pictures that are not read, besides those that the system knows for pictures."""
 TAKEN = SUFFIXES | _ARCHIVES
 """Archives inside are kept, so that each gets a line that says why it was not opened."""
 
@@ -138,6 +145,12 @@ class Listing:
     """Names of the files that are no pictures by their names, and of pages over `MAX_PAGES`. Hidden
     files and what operating systems add do not count."""
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Those of the skipped that are pictures by their names, but of a format that is not read,
+        or are pages over the limit."""
+        return unread_pictures(self.skipped)
+
 
 def find_photos(paths: Iterable[Path]) -> tuple[list[PhotoFile], int]:
     """As `list_photos`; of what was skipped, only the number."""
@@ -189,6 +202,17 @@ def is_clutter(name: str) -> bool:
     """Hidden, or added by an operating system: not what anybody means by their photos."""
     parts = PurePosixPath(name).parts
     return any(part.startswith(".") or part.lower() in _CLUTTER for part in parts)
+
+
+def unread_pictures(skipped: Iterable[str]) -> tuple[str, ...]:
+    """`Listing.unread` of any names that were skipped."""
+    return tuple(name for name in skipped if _is_unread_picture(name))
+
+
+def _is_unread_picture(name: str) -> bool:
+    suffix = PurePosixPath(name).suffix.lower()
+    kind = mimetypes.guess_type(name)[0] or ""
+    return suffix in UNREAD or kind.startswith("image/") or " (pages " in name
 
 
 def _expanded(path: Path) -> Path:

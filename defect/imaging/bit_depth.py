@@ -14,8 +14,10 @@ from defect.imaging.errors import ImageError
 from defect.inspection import Message
 
 DEPTHS = (8, 10, 12, 14, 16)
-_FEWEST = 3
+FEWEST = 3
 """Photos whose agreement is believed."""
+MANY_TIMES = 3.5
+"""How far the highest values of one product's photos may lie apart; two bits are 4 times."""
 
 
 def guess_bit_depth(maxima: Iterable[int | None]) -> int:
@@ -28,7 +30,7 @@ def guess_bit_depth(maxima: Iterable[int | None]) -> int:
         8, 10, 12, 14 or 16; 16 where fewer than three photos say anything.
     """
     known = [value for value in maxima if value is not None]
-    if len(known) < _FEWEST:
+    if len(known) < FEWEST:
         return 16
     return next(depth for depth in DEPTHS if max(known) < 1 << depth or depth == 16)
 

@@ -60,10 +60,18 @@ class BucketPhoto:
 
 
 def find(places: Sequence[Path | str]) -> tuple[list[PhotoFile | BucketPhoto], int]:
+    """As `list_sources`; of what was skipped, only the number."""
+    found, skipped = list_sources(places)
+    return found, len(skipped)
+
+
+def list_sources(
+    places: Sequence[Path | str],
+) -> tuple[list[PhotoFile | BucketPhoto], tuple[str, ...]]:
     """The photos of files, folders and archives (paths) and of object stores (addresses).
 
     Returns:
-        The photos, and how many files are no pictures by their name.
+        The photos, and the names of what is skipped, as in `archives.Listing`.
 
     Raises:
         AddressError: an address cannot be listed.
@@ -71,15 +79,17 @@ def find(places: Sequence[Path | str]) -> tuple[list[PhotoFile | BucketPhoto], i
     """
     listing = list_photos(place for place in places if isinstance(place, Path))
     found: list[PhotoFile | BucketPhoto] = [*listing.photos]
-    skipped = len(listing.skipped)
+    skipped = list(listing.skipped)
     for address in places:
         if isinstance(address, Path):
             continue
         listed = _listed(address)
-        pictures = [s for s in listed if PurePosixPath(s.name).suffix.lower() in TAKEN]
-        found += pictures
-        skipped += len(listed) - len(pictures)
-    return found, skipped
+        for photo in listed:
+            if PurePosixPath(photo.name).suffix.lower() in TAKEN:
+                found.append(photo)
+            else:
+                skipped.append(photo.name)
+    return found, tuple(skipped)
 
 
 def _listed(address: str) -> list[BucketPhoto]:

@@ -75,6 +75,8 @@ class Decoded:
     minimum: int = 0
     maximum: int | None = None
     """As in `Photo`."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height before it was reduced; upright only where `turned`."""
 
 
 def reducing_factor(width: int, height: int) -> int:
@@ -101,6 +103,7 @@ def decode(header: Header, name: str) -> Decoded:
     if header.isolated:
         return _decode_isolated(header, decoded, name)
     check_shape(header.width, header.height, name)
+    decoded.size = header.width, header.height
     if header.format == "TIFF" and header.bits not in (8, 16, 32):
         decoded.white = (1 << min(header.bits, 16)) - 1
     if header.array is not None:
@@ -151,6 +154,7 @@ def decode_image(image: Image.Image, name: str) -> Decoded:
         decoded.white = (1 << bits) - 1 if 8 < bits < 16 else None
         decoded.inverted = tags.get(262) == 0 and bits > 8
         image.load()
+        decoded.size = image.size
         _take(image, decoded)
     except _BROKEN as error:
         raise damaged(name) from error
@@ -162,8 +166,9 @@ def reduce_array(array: np.ndarray) -> Decoded:
     factor = reducing_factor(array.shape[1], array.shape[0])
     if array.dtype == np.uint8:
         image = Image.fromarray(np.ascontiguousarray(array))
-        return Decoded(image=_reduce(image, factor))
-    return Decoded(values=np.ascontiguousarray(array[::factor, ::factor]), maximum=int(array.max()))
+        return Decoded(image=_reduce(image, factor), size=array.shape[1::-1])
+    values = np.ascontiguousarray(array[::factor, ::factor])
+    return Decoded(values=values, maximum=int(array.max()), size=array.shape[1::-1])
 
 
 def _decode_here(header: Header, decoded: Decoded, name: str) -> None:
@@ -304,7 +309,7 @@ def _decode_isolated(header: Header, decoded: Decoded, name: str) -> Decoded:
     check_shape(*found.size, name)
     image = Image.frombytes(found.mode, found.size, found.pixels)
     decoded.turned, decoded.orientation = found.turned, 1
-    decoded.profile = found.profile
+    decoded.profile, decoded.size = found.profile, found.whole
     header.animated = found.animated
     _take(image, decoded)
     return decoded

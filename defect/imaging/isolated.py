@@ -28,6 +28,8 @@ class Decoded:
 
     mode: str
     size: tuple[int, int]
+    whole: tuple[int, int]
+    """Upright size before it was reduced."""
     pixels: bytes
     profile: bytes
     animated: bool
@@ -72,6 +74,7 @@ def decode(data: bytes, kind: str, *, side: int, limit: int) -> Decoded:
     return Decoded(
         told["mode"],
         tuple(told["size"]),
+        tuple(told["whole"]),
         body[profile:],
         body[:profile],
         told["animated"],
@@ -123,7 +126,8 @@ def _main(kind: str, side: int, limit: int) -> None:
                 _answer({"error": "large", "size": size})
                 return
             animated = getattr(image, "n_frames", 1) > 1
-            turned = image.getexif().get(0x0112, 1) in range(2, 9)
+            orientation = image.getexif().get(0x0112, 1)
+            turned = orientation in range(2, 9)
             profile = image.info.get("icc_profile") or b""
             image.load()
             loaded: Image.Image = image if image.mode != "P" else image.convert("RGB")
@@ -135,7 +139,9 @@ def _main(kind: str, side: int, limit: int) -> None:
                 upright = upright.convert("RGB")
             profile = profile if len(profile) <= _MAX_PROFILE else b""
             told = {"mode": upright.mode, "size": upright.size, "profile": len(profile)}
-            _answer(told | {"animated": animated, "turned": turned}, profile, upright.tobytes())
+            whole = size[::-1] if orientation in range(5, 9) else size
+            told |= {"whole": whole, "animated": animated, "turned": turned}
+            _answer(told, profile, upright.tobytes())
     except MemoryError:
         _answer({"error": "large", "size": size})
     except Exception:

@@ -62,6 +62,12 @@ class Photo:
     maximum: int | None = None
     """The highest value of a 16-bit file that does not say how deep its values are, as evidence
     for `guess_bit_depth`; None for all others."""
+    size: tuple[int, int] = (0, 0)
+    """Height and width before it was reduced, upright; by default those of the pixels."""
+
+    def __post_init__(self) -> None:
+        if self.size == (0, 0):
+            object.__setattr__(self, "size", self.pixels.shape[:2])
 
     @property
     def shown(self) -> np.ndarray:
@@ -307,4 +313,13 @@ def _finish(decoded: Decoded, name: str, notes: list[str], bit_depth: int | None
                 "Parts of this file are missing or corrupt: what could be read was used.",
             )
         )
-    return Photo(pixels, name, tuple(notes), decoded.damaged, decoded.depth, decoded.maximum)
+    width, height = decoded.size[::-1] if decoded.orientation >= 5 else decoded.size
+    return Photo(
+        pixels,
+        name,
+        tuple(notes),
+        decoded.damaged,
+        decoded.depth,
+        decoded.maximum,
+        (height, width),
+    )

@@ -44,7 +44,7 @@ def _schema() -> pa.Schema:
         **dict.fromkeys(_COLUMNS, pa.string()),
         **dict.fromkeys((*_FRACTION, "largest_percent"), pa.float64()),
         **dict.fromkeys(_WHOLE, pa.int64()),
-        **{"overlay_jpeg": pa.binary(), "mask_png": pa.binary()},
+        **{"overlay_jpeg": pa.binary(), "mask_png": pa.binary(), "regions_json": pa.string()},
     }
     return pa.schema(list(kinds.items()))
 
@@ -53,7 +53,12 @@ def _table(entries: list[Entry]) -> pa.Table:
     import pyarrow as pa
 
     lines = [
-        {**asdict(entry.row), "overlay_jpeg": entry.overlay, "mask_png": entry.mask}
+        {
+            **asdict(entry.row),
+            "overlay_jpeg": entry.overlay,
+            "mask_png": entry.mask,
+            "regions_json": entry.regions,
+        }
         for entry in entries
     ]
     return pa.Table.from_pylist(lines, schema=_schema())
@@ -67,7 +72,8 @@ def read_entries(path: Path) -> Iterator[Entry]:
         for batch in file.iter_batches(batch_size=CHUNK):
             for line in batch.to_pylist():
                 row = Row(**{name: line[name] for name in _COLUMNS})
-                yield Entry(row, row.file, line["overlay_jpeg"], line["mask_png"])
+                pictures = line["overlay_jpeg"], line["mask_png"]
+                yield Entry(row, row.file, *pictures, line["regions_json"])
 
 
 def write_entries(path: Path, entries: Iterable[Entry]) -> None:

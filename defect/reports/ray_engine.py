@@ -24,6 +24,7 @@ from typing import Any
 from defect.detectors.registry import is_file_name, load
 from defect.detectors.stream import CHUNK, inspect_stream
 from defect.imaging.archives import PhotoFile
+from defect.imaging.bit_depth import check_bit_depth
 from defect.imaging.buckets import BucketPhoto
 from defect.inspection import Message, check_threshold
 from defect.reports.parquet import is_whole, part_path, read_entries, write_entries
@@ -55,6 +56,7 @@ class Job:
     threshold: float
     weights: Path
     about: About
+    bit_depth: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def inspect_parts(
     out: Path,
     *,
     threshold: float = 1.0,
+    bit_depth: int | None = None,
     workers: int = 1,
     weights: Path | None = None,
 ) -> Iterator[RayProgress | Counter[str]]:
@@ -96,6 +99,7 @@ def inspect_parts(
     Args:
         out: a folder; gets `parts/*.parquet` and the files of `report_files`.
         threshold: in multiples of the normal limit.
+        bit_depth: of the camera (8 to 16); by default the detector's own, where it has one.
         workers: processes of Ray, each with the detector and one thread.
 
     Raises:
@@ -105,6 +109,7 @@ def inspect_parts(
     """
     require_ray()
     check_threshold(threshold)
+    check_bit_depth(bit_depth)
     if workers < 1:
         raise ValueError(
             Message(
@@ -115,10 +120,12 @@ def inspect_parts(
         )
     folder = weights or WEIGHTS_FOLDER
     loaded = load(detector, category, folder=folder)
-    about = About(loaded.metadata.model, loaded.category, threshold, loaded.source)
+    depth = loaded.metadata.bit_depth if bit_depth is None else bit_depth
+    metadata = loaded.metadata
+    about = About(metadata.model, loaded.category, threshold, loaded.source, bit_depth=depth)
     _make_room(out, about, photos)
     where = str(Path(detector).expanduser().resolve()) if is_file_name(detector) else detector
-    job = Job(where, category, threshold, folder.resolve(), about)
+    job = Job(where, category, threshold, folder.resolve(), about, depth)
     starts = range(0, len(photos), PART)
     parts = [
         (part_path((out / PARTS_FOLDER).resolve(), i), photos[s : s + PART])
@@ -169,7 +176,7 @@ class Worker:
         return ""
 
     def _entries(self, photos: list[PhotoFile | BucketPhoto]) -> Iterator[Entry]:
-        for result in inspect_stream(self.detector, photos, self.job.threshold):
+        for result in inspect_stream(self.detector, photos, self.job.threshold, self.job.bit_depth):
             yield entry_of(result, self.job.about)
 
 
@@ -246,6 +253,7 @@ def _make_room(out: Path, about: About, photos: Sequence[PhotoFile | BucketPhoto
     manifest, job = out / "manifest.json", out / PARTS_FOLDER / _JOB
     known = {
         **{"model": about.model, "category": about.category, "threshold": about.threshold},
+        **{"bit_depth": about.bit_depth},
         **{"weights": about.weights.sha256, "photos": _digest(photos), "part": PART},
     }
     if job.is_file():
@@ -280,6 +288,7 @@ def _make_room(out: Path, about: About, photos: Sequence[PhotoFile | BucketPhoto
     # What a kill left of a report: it is made again from the parts.
     manifest.unlink(missing_ok=True)
     (out / "report.csv").unlink(missing_ok=True)
+    (out / "regions.json").unlink(missing_ok=True)
 
 
 def _digest(photos: Sequence[PhotoFile | BucketPhoto]) -> str:
@@ -291,9 +300,9 @@ def _digest(photos: Sequence[PhotoFile | BucketPhoto]) -> str:
         else:
             try:
                 stat = photo.path.stat()
-                seen = (photo.entry, stat.st_size, stat.st_mtime_ns)
+                seen = (photo.entry, photo.page, stat.st_size, stat.st_mtime_ns)
             except OSError:
-                seen = (photo.entry, None, None)
+                seen = (photo.entry, photo.page, None, None)
         digest.update(json.dumps([photo.name, *seen]).encode() + b"\n")
     return digest.hexdigest()
 
@@ -301,10 +310,10 @@ def _digest(photos: Sequence[PhotoFile | BucketPhoto]) -> str:
 def _packed(photo: PhotoFile | BucketPhoto) -> list[Any]:
     if isinstance(photo, BucketPhoto):
         return [photo.root, photo.path, photo.name, photo.version]
-    return [None, str(photo.path.absolute()), photo.name, photo.entry]
+    return [None, str(photo.path.absolute()), photo.name, photo.entry, photo.page]
 
 
 def _unpacked(values: list[Any]) -> PhotoFile | BucketPhoto:
     if values[0] is not None:
         return BucketPhoto(*values)
-    return PhotoFile(Path(values[1]), values[2], values[3])
+    return PhotoFile(Path(values[1]), *values[2:])

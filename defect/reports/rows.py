@@ -38,10 +38,14 @@ class Row:
     weights_sha256: str
     note: str
     """What was changed when the photo was read, or why it could not be."""
+    largest_box: str = ""
+    """The largest region's left, top, right, bottom in pixels of the photo, as `10,20,35,60`."""
     overlay: str = ""
     """The photo's picture in the same report, such as `overlays/0001_cap.jpg`."""
 
 
+BYTE_ORDER_MARK = "\ufeff"
+"""Starts every CSV file: without it Excel takes UTF-8 for something else."""
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
@@ -61,7 +65,15 @@ def row_of(inspection: Inspection) -> Row:
         category=inspection.category,
         weights_sha256=inspection.weights.sha256,
         note=" ".join(inspection.notes),
+        largest_box=_largest_box(inspection),
     )
+
+
+def _largest_box(inspection: Inspection) -> str:
+    # A batch of the page keeps no pictures; of one without a size, pixels mean nothing.
+    if not inspection.regions or 0 in inspection.size:
+        return ""
+    return ",".join(map(str, inspection.pixel_regions[0].box))
 
 
 def row_of_error(name: str, error: ImageError, model: str, category: str) -> Row:

@@ -1,4 +1,4 @@
-"""A batch's report as files: overlays, masks, `report.csv` and `manifest.json`.
+"""A batch's report as files: overlays, masks, `report.csv`, `regions.json` and `manifest.json`.
 
 It is written entry by entry into a folder or a ZIP and holds no more than one entry, so a batch of
 any size can be reported. An `Entry` is plain values: it can be made anywhere and added here.
@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image
@@ -28,9 +28,10 @@ from defect import __version__
 from defect.detectors.stream import Unreadable
 from defect.imaging.overlay import draw_overlay
 from defect.inspection import Inspection, Message, WeightsSource
-from defect.reports.rows import COLUMNS, csv_line, row_of, row_of_error
+from defect.reports.rows import BYTE_ORDER_MARK, COLUMNS, csv_line, row_of, row_of_error
 
 JPEG_QUALITY = 90
+MASK_SIDE = 4096
 _LIBRARIES = ("torch", "numpy", "pillow", "safetensors", "scipy")
 
 
@@ -54,7 +55,9 @@ class Entry:
     overlay: bytes | None = None
     """A JPEG file."""
     mask: bytes | None = None
-    """A PNG file, 256×256, white where over the threshold."""
+    """A PNG file of the photo's own size (at most `MASK_SIDE`), white where over the threshold."""
+    regions: str | None = None
+    """JSON of the photo's size and regions in its own pixels; None where there can be none."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class About:
     """In multiples of the normal limit; none for a classifier."""
     weights: WeightsSource
     columns: Sequence[str] = COLUMNS
+    bit_depth: int | None = None
+    """That photos are read with, where their files do not say it."""
 
 
 def entry_of(result: Inspection | Unreadable, about: About) -> Entry:
@@ -76,7 +81,42 @@ def entry_of(result: Inspection | Unreadable, about: About) -> Entry:
         return Entry(row, result.name)
     inspection = result
     drawn = draw_overlay(inspection.photo, inspection.anomaly_map, inspection.threshold)
-    return Entry(row_of(inspection), inspection.name, to_jpeg(drawn), mask_png(inspection.mask))
+    return Entry(
+        row_of(inspection),
+        inspection.name,
+        to_jpeg(drawn),
+        mask_png(photo_mask(inspection)),
+        regions_json(inspection),
+    )
+
+
+def photo_mask(inspection: Inspection) -> np.ndarray:
+    """The mask in the photo's own size, H×W bool, at most `MASK_SIDE` pixels a side."""
+    mask = inspection.mask
+    height, width = inspection.size
+    if not (height and width):
+        return mask
+    scale = min(1.0, MASK_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+
+
+def regions_json(inspection: Inspection) -> str:
+    """A photo's line of `regions.json`: name, size and regions, the largest first."""
+    height, width = inspection.size
+    found = zip(inspection.regions, inspection.pixel_regions, strict=True)
+    regions = [
+        {
+            "box": list(pixels.box),
+            "centre": list(pixels.centre),
+            "area": pixels.area,
+            "peak": round(region.peak, 4),
+            "where": region.where,
+        }
+        for region, pixels in found
+    ]
+    line = {"file": inspection.name, "width": width, "height": height, "regions": regions}
+    return json.dumps(line, ensure_ascii=False)
 
 
 def to_jpeg(picture: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
@@ -110,7 +150,8 @@ class ReportWriter:
         self._files: _Folder | _Zip
         self._files = _Zip(target) if target.suffix.lower() == ".zip" else _Folder(target)
         self._counts: Counter[str] = Counter()
-        self._files.add_line(csv_line(about.columns))
+        self._with_regions = False
+        self._files.add_text("report.csv", BYTE_ORDER_MARK + csv_line(about.columns))
 
     def add(self, entry: Entry) -> Any:
         """Writes one entry; returns its row, which now names the overlay's file."""
@@ -122,8 +163,14 @@ class ReportWriter:
             self._files.add_file(f"overlays/{stem}.jpg", entry.overlay)
             if entry.mask is not None:
                 self._files.add_file(f"masks/{stem}.png", entry.mask)
+        if entry.regions is not None:
+            self._files.add_text("regions.json", (",\n" if self._with_regions else "[\n"))
+            self._files.add_text("regions.json", entry.regions)
+            self._with_regions = True
+        values = [getattr(row, name) for name in self._about.columns]
+        self._files.add_text("report.csv", csv_line(values))
+        # Counted last, so that the manifest counts the table's lines whatever fails before.
         self._counts[row.verdict] += 1
-        self._files.add_line(csv_line([getattr(row, name) for name in self._about.columns]))
         return row
 
     def __enter__(self) -> ReportWriter:
@@ -135,8 +182,10 @@ class ReportWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._with_regions:
+            self._files.add_text("regions.json", "\n]\n")
         manifest = {**self._manifest(), "complete": kind is None}
-        self._files.close(json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n")
+        self._files.close(_encoded(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"))
 
     def _manifest(self) -> dict[str, Any]:
         about = self._about
@@ -146,6 +195,7 @@ class ReportWriter:
             "model": about.model,
             "category": about.category,
             "threshold": about.threshold,
+            "bit_depth": about.bit_depth,
             "weights": asdict(about.weights),
             "counts": {
                 "photos": sum(self._counts.values()),
@@ -160,7 +210,7 @@ class ReportWriter:
 
 
 class _Folder:
-    """Files in a folder; the table grows as the photos come."""
+    """Files in a folder; the texts grow as the photos come."""
 
     def __init__(self, folder: Path) -> None:
         if (folder / "manifest.json").exists() or (folder / "report.csv").exists():
@@ -173,24 +223,27 @@ class _Folder:
             )
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._table = (folder / "report.csv").open("w", encoding="utf-8", newline="")
+        self._texts: dict[str, BinaryIO] = {}
 
     def add_file(self, name: str, data: bytes) -> None:
         target = self._folder / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(data)
 
-    def add_line(self, line: str) -> None:
-        self._table.write(line)
-        self._table.flush()
+    def add_text(self, name: str, text: str) -> None:
+        if name not in self._texts:
+            self._texts[name] = (self._folder / name).open("wb")
+        self._texts[name].write(_encoded(text))
+        self._texts[name].flush()
 
     def close(self, manifest: bytes) -> None:
-        self._table.close()
+        for file in self._texts.values():
+            file.close()
         (self._folder / "manifest.json").write_bytes(manifest)
 
 
 class _Zip:
-    """Files in a ZIP. An archive takes one file at a time, so the table waits on the disk."""
+    """Files in a ZIP. An archive takes one file at a time, so the texts wait on the disk."""
 
     def __init__(self, target: Path) -> None:
         if target.exists():
@@ -203,24 +256,32 @@ class _Zip:
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         self._archive = zipfile.ZipFile(target, "w")
-        self._table = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
+        self._texts: dict[str, BinaryIO] = {}
 
     def add_file(self, name: str, data: bytes) -> None:
         # JPEG and PNG do not get smaller.
         self._archive.writestr(name, data, zipfile.ZIP_STORED)
 
-    def add_line(self, line: str) -> None:
-        self._table.write(line.encode())
+    def add_text(self, name: str, text: str) -> None:
+        if name not in self._texts:
+            self._texts[name] = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
+        self._texts[name].write(_encoded(text))
 
     def close(self, manifest: bytes) -> None:
-        self._table.seek(0)
-        info = zipfile.ZipInfo("report.csv", datetime.now().timetuple()[:6])
-        info.compress_type = zipfile.ZIP_DEFLATED
-        with self._archive.open(info, "w") as table:
-            shutil.copyfileobj(self._table, table)
-        self._table.close()
+        for name, text in self._texts.items():
+            text.seek(0)
+            info = zipfile.ZipInfo(name, datetime.now().timetuple()[:6])
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with self._archive.open(info, "w") as file:
+                shutil.copyfileobj(text, file)
+            text.close()
         self._archive.writestr("manifest.json", manifest, zipfile.ZIP_DEFLATED)
         self._archive.close()
+
+
+def _encoded(text: str) -> bytes:
+    # A name that is no Unicode must not end a batch.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _safe_stem(name: str) -> str:

@@ -28,7 +28,7 @@ from defect.reports.steel_rows import (
 )
 from defect.reports.writer import About, Entry, ReportWriter, entry_of, to_jpeg
 from defect.ui.downloads import download_path, write_download
-from defect.ui.gradio_server import check_job
+from defect.ui.gradio_private.server import check_job
 
 MAX_FILES = 200
 TILE_SIDE = 256
@@ -143,7 +143,14 @@ def inspection_task(detector: Detector, threshold: float) -> Task:
         ValueError: the threshold is not a number above 0.
     """
     check_threshold(threshold)
-    about = About(detector.metadata.model, detector.category, threshold, detector.source)
+    metadata = detector.metadata
+    about = About(
+        metadata.model,
+        detector.category,
+        threshold,
+        detector.source,
+        bit_depth=metadata.bit_depth,
+    )
     return Task(INSPECTIONS, about, lambda photos: inspect_stream(detector, photos, threshold))
 
 
@@ -292,7 +299,7 @@ def write_zip(batch: Batch) -> str:
     with ReportWriter(path, batch.about) as report:
         for item in batch.items:
             try:
-                photo = item.photo.read().shown
+                photo = item.photo.read(batch.about.bit_depth).shown
             except ImageError:
                 photo = _decode(item.thumbnail)  # its upload was cleaned up
             report.add(batch.kind.entry(replace(item.result, photo=photo), batch.about))

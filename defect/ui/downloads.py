@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from defect.detectors.detector import Detector
+from defect.reports.rows import BYTE_ORDER_MARK
 from defect.reports.writer import to_jpeg
-from defect.ui import gradio_internals
+from defect.ui.gradio_private import page as gradio_page
 
 SHOWN_QUALITY = 88
 
 
 def download_path(name: str) -> Path:
     """Where to write a file that will be downloaded under this name; its folder is new."""
-    path = gradio_internals.upload_folder() / secrets.token_urlsafe(16) / name
-    gradio_internals.delete_later(path)
+    path = gradio_page.upload_folder() / secrets.token_urlsafe(16) / name
+    gradio_page.delete_later(path)
     return path
 
 
@@ -28,17 +29,21 @@ def write_download(name: str, content: str | bytes) -> str:
     """Writes the text or bytes for download; returns the file's path."""
     path = download_path(name)
     path.parent.mkdir(parents=True)
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    if isinstance(content, str):
+        # Without a mark Excel takes a CSV's UTF-8 for something else.
+        mark = BYTE_ORDER_MARK if name.endswith(".csv") else ""
+        content = (mark + content).encode("utf-8", "backslashreplace")
+    path.write_bytes(content)
     return str(path)
 
 
 def write_picture(name: str, data: bytes) -> str:
     """Writes an encoded picture, such as `overlay.jpg`; returns the file's path."""
-    folder = gradio_internals.upload_folder() / "pictures"
+    folder = gradio_page.upload_folder() / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     stem, _, suffix = name.rpartition(".")
     path = folder / f"{stem}-{secrets.token_urlsafe(16)}.{suffix}"
-    gradio_internals.delete_later(path)
+    gradio_page.delete_later(path)
     path.write_bytes(data)
     return str(path)
 

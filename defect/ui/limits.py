@@ -2,7 +2,7 @@
 upload moves, and that every refusal is a sentence.
 
 Plain ASGI, with nothing of Gradio but the addresses of its routes and its parser's error; what is
-limited in the queue lies in `gradio_server`.
+limited in the queue lies in `gradio_private.server`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import filecmp
 import json
+import math
 import secrets
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,12 @@ import numpy as np
 from matplotlib import colormaps
 
 from defect.detectors import catalogue
-from defect.detectors.thresholds import presets, stored_scores
+from defect.detectors.thresholds import (
+    drawn_defects,
+    false_alarm_bound,
+    presets,
+    stored_scores,
+)
 from defect.imaging import colours
 from defect.imaging.photo import ImageError, read_photo
 from defect.inspection import Inspection
@@ -142,7 +148,9 @@ def comparison(path: str, models: Sequence[str], category: str) -> dict[str, Any
     inspections: list[dict[str, Any]] = []
     for model in models:
         try:
-            inspection = find_detector(model, category)(photo)
+            detector = find_detector(model, category)
+            # One that knows its camera's bit depth reads the file with it.
+            inspection = detector(photo if detector.metadata.bit_depth is None else path)
         except WeightsError as error:
             inspections.append({"title": model, "problem": translate_error(error)})
         else:
@@ -185,15 +193,23 @@ def _known(model: str | None, category: str) -> dict[str, Any]:
     except WeightsError:
         return known  # the viewer says elsewhere that there are no such weights
     found = presets(metadata)
-    scores = asdict(stored_scores(metadata))
+    scores = stored_scores(metadata)
+    good = len(scores.held_out) + len(scores.good)
     return {
         "model": metadata.model,
         "category": metadata.category,
         # A link cannot lead to a detector that only this visitor has.
         "linkable": source.source not in ("uploaded", "taught here"),
-        "scores": {group: _listed(values) for group, values in scores.items()},
+        "scores": {group: _listed(values) for group, values in asdict(scores).items()},
+        "bounds": false_alarm_percents(good),
+        "drawn": drawn_defects(metadata),
         "presets": asdict(found) if found else {"balanced": 1.0},
     }
+
+
+def false_alarm_percents(good: int) -> list[int]:
+    """For 0, 1, 2 … of so many good photos stopped, the percentage that is stopped at most."""
+    return [math.ceil(100 * false_alarm_bound(stopped, good)) for stopped in range(good + 1)]
 
 
 def _listed(scores: Sequence[float]) -> list[int]:

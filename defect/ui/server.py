@@ -8,8 +8,9 @@ from typing import Any
 import gradio as gr
 
 from defect.detectors.catalogue import EXAMPLES_FOLDER
-from defect.ui import gradio_internals, gradio_server
 from defect.ui.endpoints.catalogue import health
+from defect.ui.gradio_private import page as gradio_page
+from defect.ui.gradio_private import server as gradio_server
 from defect.ui.i18n import texts_for, translate_message
 from defect.ui.theme import appearance
 
@@ -22,10 +23,10 @@ SESSIONS = 500
 
 def configure_queue(demo: gr.Blocks) -> gr.Blocks:
     """Gives the demo a bounded queue that says in a sentence when it is full."""
-    gradio_internals.check()
-    gradio_internals.lighten_sessions()
+    gradio_page.check()
+    gradio_page.lighten_sessions()
     demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
-    gradio_internals.explain_full_queue(demo, lambda request: texts_for(request)["queue_full"])
+    gradio_page.explain_full_queue(demo, lambda request: texts_for(request)["queue_full"])
     return demo
 
 

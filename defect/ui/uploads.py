@@ -10,7 +10,7 @@ import gradio as gr
 
 from defect.imaging.photo import ImageError
 from defect.inspection import Message
-from defect.ui import gradio_internals
+from defect.ui.gradio_private import page as gradio_page
 from defect.ui.i18n import translate_message
 
 
@@ -36,7 +36,7 @@ def uploaded(path: str) -> str:
         gr.Error: it lies elsewhere on the server, or was removed.
     """
     file = Path(path).resolve()
-    if not file.is_relative_to(gradio_internals.upload_folder().resolve()):
+    if not file.is_relative_to(gradio_page.upload_folder().resolve()):
         raise _error(
             Message("not_uploaded", "Upload the photo first: paths on the server are not read.")
         )

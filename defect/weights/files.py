@@ -84,6 +84,18 @@ class Metadata:
     """Metrics on data sets of other products, by their names, such as `kolektor_sdd`."""
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def bit_depth(self) -> int | None:
+        """Of the camera whose photos the detector expects, where their files do not say it.
+
+        Raises:
+            ValueError: the header holds something else.
+        """
+        depth = self.calibration.get("bit_depth")
+        if depth is not None and (type(depth) is not int or not 8 <= depth <= 16):
+            raise ValueError("its bit_depth is no number of bits")
+        return depth
+
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Metadata:
         """The header's JSON as `Metadata`.

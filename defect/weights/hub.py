@@ -26,6 +26,8 @@ LONGEST = 900.0
 """Seconds after which a download that only drips is given up."""
 MAX_FILE_BYTES = 300 * 1024**2
 SHA256 = re.compile("[0-9a-f]{64}")
+CHECKSUM = re.compile("[0-9a-f]{64}|[0-9a-f]{40}")
+"""SHA-256 of a file in LFS, or SHA-1 of a Git blob."""
 _STEP = 128 * 1024
 """Bytes from one look at a download to the next."""
 
@@ -49,6 +51,7 @@ class ExpectedFile:
     file: str
     """Path in the repository."""
     sha256: str
+    """Or the Git blob's 40-digit SHA-1, all the Hub says of a small file outside LFS."""
     size: int
     """Bytes."""
 
@@ -118,7 +121,7 @@ def cached(pin: Pin, wanted: ExpectedFile) -> bytes | None:
         return None
     with suppress(OSError):
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() == wanted.sha256:
+        if _checksum(data, wanted) == wanted.sha256:
             return data
     return None
 
@@ -161,7 +164,7 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Expected
         if isinstance(held, str) and COMMIT.fullmatch(revision):
             # The cache calls a file by its checksum.
             blob = Path(held).resolve()
-            if SHA256.fullmatch(blob.name):
+            if CHECKSUM.fullmatch(blob.name):
                 return pin, ExpectedFile(file, blob.name, blob.stat().st_size)
         about = get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
     except HFValidationError as error:
@@ -178,7 +181,7 @@ def find(repo: str, file: str, revision: str, named: str) -> tuple[Pin, Expected
         _NOT_FOUND[pin, file] = time.monotonic(), why
         raise HubError(why) from error
     commit, sha256, size = about.commit_hash or "", about.etag or "", about.size or 0
-    if not (COMMIT.fullmatch(commit) and SHA256.fullmatch(sha256) and size):
+    if not (COMMIT.fullmatch(commit) and CHECKSUM.fullmatch(sha256) and size):
         raise HubError(
             Message(
                 "has_checksum_name_another",
@@ -300,7 +303,7 @@ def _download(fetch: _Fetch) -> None:
                 size2=wanted.size,
             )
         )
-    if about.etag and len(about.etag) == 64 and about.etag != wanted.sha256:
+    if about.etag and SHA256.fullmatch(about.etag) and about.etag != wanted.sha256:
         raise _Refused(_wrong(name, wanted, about.etag))
     # The client's own 10 MB would let a bar jump, and a drip go on unseen.
     constants.DOWNLOAD_CHUNK_SIZE = _STEP
@@ -315,11 +318,18 @@ def _download(fetch: _Fetch) -> None:
             tqdm_class=_bar(fetch),
         )
     )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = _checksum(path.read_bytes(), wanted)
     if found != wanted.sha256:
         for copy in (path.resolve(), path):
             copy.unlink(missing_ok=True)
         raise HubError(_wrong(name, wanted, found))
+
+
+def _checksum(data: bytes, wanted: ExpectedFile) -> str:
+    """Of the kind that is expected."""
+    if len(wanted.sha256) == 64:
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _bar(fetch: _Fetch) -> Any:

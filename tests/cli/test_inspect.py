@@ -50,7 +50,7 @@ def test_a_tilde_in_an_option_is_the_home_folder(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     assert main([*CAE, GOOD, "--out=~/report"]) == 0
-    rows = list(csv.DictReader((tmp_path / "report/report.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "report/report.csv").open(encoding="utf-8-sig")))
     assert [row["file"] for row in rows] == ["good.jpg"]
     assert json.loads((tmp_path / "report/manifest.json").read_text())["complete"] is True
     assert not (tmp_path / "~").exists()
@@ -73,7 +73,7 @@ def test_a_part_is_taught_and_inspected(
     file, report = str(tmp_path / "part.safetensors"), tmp_path / "report"
     assert main(["inspect", file, good[0], *weights]) == 0
     assert main(["inspect", file, defective, "--out", str(report), *weights]) == 3
-    (row,) = csv.DictReader((report / "report.csv").open())
+    (row,) = csv.DictReader((report / "report.csv").open(encoding="utf-8-sig"))
     assert (row["model"], row["category"], row["verdict"]) == ("memory", "my_part", "defective")
     manifest = json.loads((report / "manifest.json").read_text())
     assert manifest["category"] == "my_part"

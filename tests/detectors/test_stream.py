@@ -113,7 +113,7 @@ def test_a_chunk_is_bounded_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> Non
     class Held:
         name = "held"
 
-        def read(self) -> Photo:
+        def read(self, bit_depth: int | None = None) -> Photo:
             return Photo(pixels, self.name)
 
     sizes: list[int] = []

@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from defect.detectors.thresholds import Cost, cost, normal_limit, presets, stored_scores
+from defect.detectors.thresholds import (
+    Cost,
+    cost,
+    drawn_defects,
+    false_alarm_bound,
+    normal_limit,
+    presets,
+    stored_scores,
+)
 from tests.factories import make_metadata
 
 METADATA = make_metadata(
@@ -61,3 +70,17 @@ def test_presets_come_from_held_out_good_parts_alone() -> None:
 
 def test_without_held_out_scores_there_are_no_presets() -> None:
     assert presets(replace(METADATA, calibration={})) is None
+
+
+def test_the_bound_on_false_alarms_is_what_a_binomial_allows() -> None:
+    for good, share in ((29, 0.10), (59, 0.05), (149, 0.02), (299, 0.01)):
+        assert share * 0.95 < false_alarm_bound(0, good) <= share
+    bound = false_alarm_bound(3, 40)
+    assert stats.binom.cdf(3, 40, bound) == pytest.approx(0.05)
+    assert false_alarm_bound(4, 4) == 1.0
+
+
+def test_drawn_defects_are_summed_over_their_kinds() -> None:
+    header = make_metadata(calibration={"known_sensitivity": {"spot": [2, 4], "stain": [3, 4]}})
+    assert drawn_defects(header) == (5, 8)
+    assert drawn_defects(METADATA) == (0, 0)

@@ -99,7 +99,9 @@ def test_ray_writes_the_report_of_a_single_process(
     assert main([*arguments, "--out", str(out)]) == 3
     _same(single, out)
     assert len(list((out / "parts").glob("*.parquet"))) == 2
-    rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open())}
+    rows = {
+        row["file"]: row for row in csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))
+    }
     assert rows[BROKEN]["verdict"] == "not read" and BROKEN in rows[BROKEN]["note"]
     printed = capfd.readouterr().out
     assert "1 file skipped" in printed and "1 not read" in printed
@@ -171,7 +173,10 @@ def test_a_removed_photo_is_a_row(written: list[str], photos: Path, tmp_path: Pa
     found = find([moved.as_uri()])[0]
     (moved / "good_001.png").unlink()
     list(inspect_parts(found, MODEL, CATEGORY, tmp_path / "report"))
-    rows = {r["file"]: r for r in csv.DictReader((tmp_path / "report/report.csv").open())}
+    rows = {
+        r["file"]: r
+        for r in csv.DictReader((tmp_path / "report/report.csv").open(encoding="utf-8-sig"))
+    }
     assert rows["good_001.png"]["verdict"] == "not read"
     assert "Is it still there" in rows["good_001.png"]["note"]
 
@@ -188,7 +193,9 @@ def test_a_taught_detector_goes_through_the_engine_by_its_file(
     verdicts = list(inspect_parts(found, relative, None, out, weights=weights))[-1]
     assert isinstance(verdicts, Counter)
     inspect = load(file, folder=weights)
-    rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open())}
+    rows = {
+        row["file"]: row for row in csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))
+    }
     assert len(rows) == len(found) and verdicts["not read"] == 1
     for result in inspect_stream(inspect, found, 1.0):
         row = rows[result.name]

@@ -16,7 +16,7 @@ from defect import load
 from defect.detectors.detector import Detector
 from defect.detectors.stream import Unreadable, inspect_stream
 from defect.imaging.archives import PhotoFile
-from defect.reports.writer import About, ReportWriter, entry_of
+from defect.reports.writer import About, ReportWriter, entry_of, photo_mask
 from tests.conftest import EXAMPLES
 
 CAP = sorted((EXAMPLES / "rendered_cap").glob("*.jpg"))
@@ -49,7 +49,7 @@ def test_a_report_says_what_the_inspections_say(
                 return archive.read(name)
         return (tmp_path / target / name).read_bytes()
 
-    lines = list(csv.DictReader(io.StringIO(content("report.csv").decode())))
+    lines = list(csv.DictReader(io.StringIO(content("report.csv").decode("utf-8-sig"))))
     assert len(lines) == len(photos)
     for line in lines[:-1]:
         inspection = inspections[line["file"]]
@@ -61,7 +61,8 @@ def test_a_report_says_what_the_inspections_say(
             assert overlay.size == inspection.photo.shape[1::-1]
         mask = line["overlay"].replace("overlays/", "masks/").replace(".jpg", ".png")
         with Image.open(io.BytesIO(content(mask))) as image:
-            assert np.array_equal(np.asarray(image), inspection.mask)
+            assert np.array_equal(np.asarray(image), photo_mask(inspection))
+            assert image.size == (inspection.size[1], inspection.size[0])
     assert (lines[-1]["file"], lines[-1]["verdict"]) == ("'=torn.png", "not read")
     manifest = json.loads(content("manifest.json"))
     defective = sum(inspection.defective for inspection in inspections.values())

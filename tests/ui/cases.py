@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from defect.inspection import Inspection, WeightsSource
-from defect.ui.payload import STEPS
+from defect.ui.payload import STEPS, false_alarm_percents
 from defect.weights.files import Metadata, Training
 
 CASES: dict[str, list[Any]] = json.loads(
     Path(__file__).with_name("page_cases.json").read_text(encoding="utf-8")
 )
+
+for _case in CASES["costs"]:
+    _case["bounds"] = false_alarm_percents(len(_case["held_out"]) + len(_case["good"]))
 
 
 def build_map(case: dict[str, Any]) -> np.ndarray:
@@ -54,7 +57,10 @@ def metadata_of(scores: dict[str, list[int]]) -> Metadata:
         dataset="own photos",
         licence="",
         training=Training(images_fit=9, seed=0, device="cpu", precision="float32", seconds=1.0),
-        calibration={"normal_scores": [steps / STEPS for steps in scores["held_out"]]},
+        calibration={
+            "normal_scores": [steps / STEPS for steps in scores["held_out"]],
+            "known_sensitivity": {"spot": scores.get("drawn", [0, 0])},
+        },
         test={
             "scores": {
                 "calibrated": [steps / STEPS for steps, _ in test],

@@ -14,7 +14,8 @@ function answer(cases) {
         return { threshold, defective, sentence: describe(score, regions), regions };
       });
     }),
-    costs: cases.costs.map((scores) => costOf(scores, scores.threshold)),
+    costs: cases.costs.map((scores) => costOf({ scores, ...scores }, scores.threshold)),
+    weak: cases.costs.map((scores) => findsFew({ scores, ...scores }, scores.threshold)),
     multiples: cases.multiples.map(([steps]) => formatMultiple(steps)),
     percents: cases.percents.map(([fraction]) => formatPercent(fraction)),
     colours: cases.colours.map(([steps]) => overlayAt("heat", multipleOf(steps))),

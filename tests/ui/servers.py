@@ -13,7 +13,7 @@ import gradio as gr
 import httpx
 
 from defect.inspection import Message
-from defect.ui import gradio_server
+from defect.ui.gradio_private import server as gradio_server
 from defect.ui.visitors import Visitors
 from tests.conftest import free_port
 

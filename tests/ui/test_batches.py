@@ -16,7 +16,6 @@ from defect.detectors import catalogue
 from defect.detectors.steel import load_steel_classifier
 from defect.imaging.photo import network_input, read_photo
 from defect.reports.steel_rows import STEEL_COLUMNS, steel_row_of
-from defect.ui import gradio_internals
 from defect.ui.batches import (
     Task,
     inspection_task,
@@ -28,6 +27,7 @@ from defect.ui.batches import (
     write_csv,
     write_zip,
 )
+from defect.ui.gradio_private import page as gradio_page
 from defect.ui.tabs.batch import inspections_view
 from defect.ui.tabs.batch_page import _show, _table
 from defect.ui.tabs.steel import _view as steel_view
@@ -39,7 +39,7 @@ STEEL = sorted((EXAMPLES / "rendered_steel").glob("*.jpg"))
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gradio_internals, "upload_folder", lambda: tmp_path / "served")
+    monkeypatch.setattr(gradio_page, "upload_folder", lambda: tmp_path / "served")
 
 
 def inspecting(threshold: float = 1.0) -> Task:
@@ -97,7 +97,7 @@ def test_a_zip_made_later_is_at_the_new_threshold(tmp_path: Path) -> None:
     batch = run_to_end(paths, inspecting())
     Path(paths[0]).unlink()  # cleaned up meanwhile: its small picture stands in
     with zipfile.ZipFile(write_zip(batch.at(1000.0))) as archive:
-        rows = list(csv.DictReader(io.StringIO(archive.read("report.csv").decode())))
+        rows = list(csv.DictReader(io.StringIO(archive.read("report.csv").decode("utf-8-sig"))))
         manifest = json.loads(archive.read("manifest.json"))
         assert sum(name.endswith(".jpg") for name in archive.namelist()) == len(CAP)
     assert {row["verdict"] for row in rows} == {"normal"}
@@ -157,7 +157,7 @@ def test_a_steel_batch_ends_in_table_csv_and_zip(tmp_path: Path) -> None:
     assert margins == sorted(margins)
     assert Path(write_csv(batch)).name == "steel.csv"
     with zipfile.ZipFile(write_zip(batch)) as archive:
-        header = archive.read("report.csv").decode().splitlines()[0]
+        header = archive.read("report.csv").decode("utf-8-sig").splitlines()[0]
         manifest: dict[str, Any] = json.loads(archive.read("manifest.json"))
         assert sum(name.endswith(".jpg") for name in archive.namelist()) == 3
     assert header == ",".join(STEEL_COLUMNS)

@@ -29,7 +29,7 @@ def test_two_visitors_load_a_network_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_catalogue_lists_what_there_is() -> None:
     categories = catalogue.categories()
-    assert categories["bottle"].models == ("dae", "cae", "vae", "memory")
+    assert categories["bottle"].models == ("memory", "dae", "cae", "vae")
     assert categories["bottle"].examples == ()
     assert categories["rendered_cap"].examples[0].caption == "good"
     assert catalogue.default_category().rendered

@@ -160,7 +160,7 @@ def test_batch_keeps_going_past_a_bad_file(client: Client, tmp_path: Path) -> No
         ("good.jpg", "normal"),
         ("torn.png", "not read"),
     ]
-    with Path(table).open(encoding="utf-8") as file:
+    with Path(table).open(encoding="utf-8-sig") as file:
         lines = list(csv.DictReader(file))
     assert [line["file"] for line in lines] == [row["file"] for row in rows]
     assert "damaged" in lines[2]["note"]

@@ -71,6 +71,7 @@ def assert_answers(answers: dict[str, Any]) -> None:
             assert answer["defective"] == check["defective"]
             assert_regions(answer["regions"], check["regions"])
     assert answers["costs"] == [case["sentence"] for case in CASES["costs"]]
+    assert answers["weak"] == [case["weak"] for case in CASES["costs"]]
     assert answers["multiples"] == [text for _, text in CASES["multiples"]]
     assert answers["percents"] == [text for _, text in CASES["percents"]]
     assert answers["histograms"] == CASES["histograms"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from defect.ui.demo import build_demo
-from defect.ui.gradio_server import public_functions
+from defect.ui.gradio_private.server import public_functions
 
 PUBLIC = {
     "predict_autoencoder",

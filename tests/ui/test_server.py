@@ -22,7 +22,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from defect.ui import gradio_internals
+from defect.ui.gradio_private import page as gradio_page
 from defect.ui.i18n import ENGLISH
 from defect.ui.server import MAX_WAITING, configure_queue, launch_options
 from tests.conftest import EXAMPLES, ROOT
@@ -123,10 +123,10 @@ def test_health_answers_while_a_batch_runs(app_url: str) -> None:
 
 
 def test_gradio_still_has_the_private_parts_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    gradio_internals.check()
+    gradio_page.check()
     monkeypatch.delattr("gradio.context.LocalContext.blocks")
     with pytest.raises(AssertionError, match="LocalContext holds no blocks"):
-        gradio_internals.check()
+        gradio_page.check()
 
 
 def test_a_session_holds_no_copy_of_the_app() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from defect.detectors.feature_extractors import load_extractor, teaching_extract
 from defect.detectors.memory.detector import MemoryDetector, Outlier, TeachingReport
 from defect.detectors.registry import plain_name
 from defect.detectors.stream import PhotoSource
-from defect.imaging.archives import PhotoFile
+from defect.imaging.archives import PhotoFile, label
+from defect.imaging.bit_depth import FEWEST, MANY_TIMES, check_bit_depth, guess_bit_depth
 from defect.imaging.photo import ImageError, Photo, Source, network_input, read_photo
 from defect.inspection import Message, WeightsSource
-from defect.training.memory.fit import FittedMemory, fit_memory
+from defect.training.memory.fit import FLAT, FittedMemory, fit_memory
 from defect.training.memory.outliers import find_outliers
 from defect.weights import files
 from defect.weights.files import Metadata, Training, save
@@ -34,6 +36,8 @@ KEPT_BYTES = 256 * 1024**2
 MAX_STRETCH = 1.15
 """Aspect ratios that differ by more are worth a note."""
 FEW_PHOTOS = 10
+LEAST_SIDE = 32
+"""Pixels a side under which a photo shows too little to learn from."""
 OWN_EXTRACTOR = "the feature extractor (extractor/shared)"
 
 
@@ -42,6 +46,7 @@ def teach(
     name: str = "my part",
     *,
     without: Sequence[str] = (),
+    bit_depth: int | None = None,
     folder: Path = WEIGHTS_FOLDER,
     wait: float | None = None,
     report_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -55,6 +60,8 @@ def teach(
             folders and archives.
         name: of the product; made plain.
         without: names of photos to leave out, as `TeachingReport.photos` has them.
+        bit_depth: of the camera (8 to 16), where its values lie unscaled in 16-bit files; guessed
+            from the photos by default. The detector reads with it, too.
         folder: where the feature extractor lies.
         wait: seconds a backbone's download is waited for; None: until it is done.
         report_progress: called with (photos done, photos in all).
@@ -82,7 +89,9 @@ def teach(
             )
         )
     extractor, sha256, backbone = teaching_extractor(folder, wait)
-    photos_read, notes = _read_distinct([s for s in sources if s.name not in without])
+    check_bit_depth(bit_depth)
+    chosen = [source for source in sources if source.name not in without]
+    photos_read, notes = _read_distinct(chosen, bit_depth)
     fitted = fit_memory(
         extractor,
         photos_read,
@@ -113,7 +122,12 @@ def teach(
             )
         )
     metadata = memory_metadata(
-        fitted, plain_name(name), "own photos", "the photos' own", through=through
+        fitted,
+        plain_name(name),
+        "own photos",
+        "the photos' own",
+        through=through,
+        bit_depth=photos_read.bit_depth,
     )
     data = files.to_bytes({}, fitted.memory.tensors(), metadata)
     source = WeightsSource(
@@ -146,7 +160,13 @@ def teach_and_save(category: str, data: Path, weights: Path, seed: int = 0) -> I
     fitted = fit_memory(extractor, photos, sha256, shapes=photos.shapes, seed=seed)
     origin = provenance.of_category(category)
     metadata = memory_metadata(
-        fitted, category, origin.dataset, origin.licence, seed, note=origin.note
+        fitted,
+        category,
+        origin.dataset,
+        origin.licence,
+        seed,
+        note=origin.note,
+        bit_depth=photos.bit_depth,
     )
     return save(weights, {}, fitted.memory.tensors(), metadata)
 
@@ -165,6 +185,7 @@ def memory_metadata(
     seed: int = 0,
     note: str = "",
     through: str = OWN_EXTRACTOR,
+    bit_depth: int | None = None,
 ) -> Metadata:
     """The header of a memory's file."""
     training = Training(
@@ -181,7 +202,7 @@ def memory_metadata(
         dataset=dataset,
         licence=licence,
         training=training,
-        calibration=fitted.memory.numbers(),
+        calibration=fitted.memory.numbers() | ({"bit_depth": bit_depth} if bit_depth else {}),
         note=note,
     )
 
@@ -192,13 +213,13 @@ class _Opened:
     def __init__(self, source: Source, name: str) -> None:
         self.source, self.name = source, name
 
-    def read(self) -> Photo:
-        return read_photo(self.source, self.name)
+    def read(self, bit_depth: int | None = None) -> Photo:
+        return read_photo(self.source, self.name, bit_depth)
 
 
 def _as_source(photo: Source | PhotoSource, number: int) -> PhotoSource:
     if isinstance(photo, (str, os.PathLike)):
-        return PhotoFile(Path(photo), Path(photo).name)
+        return PhotoFile(Path(photo), label(Path(photo).name))
     if isinstance(photo, Photo):
         return _Opened(photo, photo.name)
     if isinstance(photo, (bytes, Image.Image, np.ndarray)):
@@ -209,7 +230,8 @@ def _as_source(photo: Source | PhotoSource, number: int) -> PhotoSource:
 class _PhotoSet(Sequence[np.ndarray]):
     """Photos as H×W×3 uint8; those that do not fit into `KEPT_BYTES` are read again when needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, bit_depth: int | None) -> None:
+        self.bit_depth = bit_depth
         self.sources: list[PhotoSource] = []
         self.shapes: list[tuple[int, ...]] = []
         self._kept: dict[int, np.ndarray] = {}
@@ -233,33 +255,134 @@ class _PhotoSet(Sequence[np.ndarray]):
         if index >= len(self.sources):
             raise IndexError(index)
         kept = self._kept.get(int(index))
-        return self.sources[int(index)].read().pixels if kept is None else kept
+        return self.sources[int(index)].read(self.bit_depth).pixels if kept is None else kept
 
 
-def _read_distinct(sources: Sequence[PhotoSource]) -> tuple[_PhotoSet, list[Message]]:
-    """Photos to teach from, and notes: copies, damaged and unreadable photos are left out."""
-    photos, seen, unusable, copies = _PhotoSet(), set[bytes](), [], 0
+@dataclass
+class _Reading:
+    """What reading the photos gave."""
+
+    photos: _PhotoSet
+    maxima: list[int] = field(default_factory=list)
+    """The highest values of those that do not say their bit depth."""
+    unusable: list[Message] = field(default_factory=list)
+    copies: int = 0
+
+
+def _read_distinct(
+    sources: Sequence[PhotoSource], bit_depth: int | None = None
+) -> tuple[_PhotoSet, list[Message]]:
+    """Photos to teach from, and notes: copies and what cannot be used are left out.
+
+    Where nobody says the camera's bit depth, the photos are read once to guess it and, if they
+    are less deep than their files, again.
+
+    Raises:
+        ValueError: none can be used, or all are the same.
+    """
+    reading = _read(sources, bit_depth)
+    maxima, notes = reading.maxima, []
+    if bit_depth is None and len(maxima) >= FEWEST:
+        guessed = guess_bit_depth(maxima)
+        if guessed < 16:
+            reading = _read(sources, guessed)
+            notes.append(
+                Message(
+                    "teach_bit_depth",
+                    "The photos' values have {depth} bits: they and what is inspected are read so.",
+                    depth=guessed,
+                )
+            )
+        reading.photos.bit_depth = guessed
+    elif bit_depth is None and maxima and max(maxima) < 1 << 14:
+        unknown = Message(
+            "teach_bit_depth_unknown",
+            "No value is above {highest} of 65535. If the camera has fewer than 16 bits, give its "
+            "bit depth, or at least {fewest} photos to tell it from.",
+            highest=max(maxima),
+            fewest=FEWEST,
+        )
+        if not len(reading.photos):
+            raise ValueError(unknown)
+        notes.append(unknown)
+    if maxima and max(maxima) > MANY_TIMES * max(min(maxima), 1):
+        notes.append(
+            Message(
+                "teach_bit_depths_differ",
+                "The highest values of the photos differ: {lowest} of one, {highest} of another. "
+                "Are they all of one camera and bit depth?",
+                lowest=min(maxima),
+                highest=max(maxima),
+            )
+        )
+    return reading.photos, _notes(reading) + notes
+
+
+def _read(sources: Sequence[PhotoSource], bit_depth: int | None) -> _Reading:
+    reading, seen = _Reading(_PhotoSet(bit_depth)), set[bytes]()
     for source in sources:
         try:
-            photo = source.read()
+            photo = source.read(bit_depth)
         except ImageError as error:
-            unusable.append(error.args[0])
+            reading.unusable.append(error.args[0])
             continue
-        if photo.damaged:
-            text = '"{name}" is damaged.'
-            unusable.append(Message("teach_damaged", text, name=photo.name))
+        if photo.maximum is not None:
+            reading.maxima.append(photo.maximum)
+        small = network_input(photo.pixels)
+        if (reason := _why_useless(photo, small)) is not None:
+            reading.unusable.append(reason)
             continue
-        key = hashlib.sha256(network_input(photo.pixels).tobytes()).digest()
+        key = hashlib.sha256(small.tobytes()).digest()
         if key in seen:
-            copies += 1
+            reading.copies += 1
             continue
         seen.add(key)
-        photos.add(source, photo.pixels)
+        reading.photos.add(source, photo.pixels)
+    return reading
+
+
+def _why_useless(photo: Photo, small: np.ndarray) -> Message | None:
+    """Why a photo that could be read teaches nothing; `small` is what a network sees of it."""
+    if photo.damaged:
+        return Message("teach_damaged", '"{name}" is damaged.', name=photo.name)
+    height, width = photo.size
+    if min(height, width) < LEAST_SIDE:
+        return Message(
+            "teach_too_small",
+            '"{name}" is {width}×{height} pixels; teaching takes at least {least} a side.',
+            name=photo.name,
+            width=width,
+            height=height,
+            least=LEAST_SIDE,
+        )
+    if float(small.mean(2).std()) < FLAT:
+        return Message(
+            "teach_shows_nothing",
+            '"{name}" shows nothing: it is black, white or of one colour.',
+            name=photo.name,
+        )
+    return None
+
+
+def _notes(reading: _Reading) -> list[Message]:
+    """What was left out, and what else is worth knowing.
+
+    Raises:
+        ValueError: nothing to teach from is left.
+    """
+    photos, unusable, copies = reading.photos, reading.unusable, reading.copies
     if not len(photos):
         raise ValueError(
             Message("teach_none_usable", "None of the photos can be used. {why}", why=unusable[0])
             if unusable
             else Message("teach_all_left_out", "All photos were left out.")
+        )
+    if copies and len(photos) == 1:
+        raise ValueError(
+            Message(
+                "photos_all_equal",
+                "All photos are the same. Teach from one of them, or add different ones.",
+            )
         )
     notes: list[Message] = []
     if copies == 1:
@@ -287,7 +410,7 @@ def _read_distinct(sources: Sequence[PhotoSource]) -> tuple[_PhotoSet, list[Mess
                 "The photos have different aspect ratios; all are stretched to the median one.",
             )
         )
-    return photos, notes
+    return notes
 
 
 def _few_photos(count: int) -> Message:

@@ -40,6 +40,11 @@ class Region:
     area: Annotated[float, Field(description="fraction of the photo, 0 to 1")]
     peak: Multiple
     box: Annotated[list[float], Field(description="left, upper, right, lower; 0 to 1")]
+    box_px: Annotated[
+        list[int], Field(description="left, top, right, bottom in pixels of the photo, upright")
+    ]
+    centre_px: Annotated[list[float], Field(description="x, y in pixels of the photo")]
+    area_px: Annotated[int, Field(description="pixels of the photo")]
 
 
 @dataclass(frozen=True)
@@ -168,8 +173,11 @@ def inspected(result: Inspection) -> dict[str, Any]:
             area=round(region.area, 6),
             peak=round(region.peak, 4),
             box=[round(side, 4) for side in region.box],
+            box_px=list(pixels.box),
+            centre_px=list(pixels.centre),
+            area_px=pixels.area,
         )
-        for region in result.regions
+        for region, pixels in zip(result.regions, result.pixel_regions, strict=True)
     ]
     return asdict(
         Inspected(

@@ -78,13 +78,19 @@ def compare(photo: str | None, category: str, threshold: float, model: str = "")
     """
     try:
         check_threshold(threshold)
-        opened = read_photo(required(photo))
+        file = required(photo)
+        opened = read_photo(file)
         keys = [model] if model else []
         known = catalogue.categories().get(category)
         # An unknown category is refused by the catalogue, in its own words.
         fallback = () if keys and not category else catalogue.default_category().models
         models = [*keys, *(known.models if known else fallback)]
-        results = [find_detector(model, category)(opened).at(threshold) for model in models]
+        detectors = [find_detector(model, category) for model in models]
+        # One that knows its camera's bit depth reads the file with it.
+        results = [
+            detector(opened if detector.metadata.bit_depth is None else file).at(threshold)
+            for detector in detectors
+        ]
     except _PROBLEMS as error:
         raise gr.Error(str(error)) from error
     listed = {"category": category, "results": [answers.inspected(result) for result in results]}
@@ -189,7 +195,7 @@ def _batch() -> None:
         [
             typed_json(answers.BatchInspected, "result"),
             gr.File(label="table (CSV)"),
-            gr.File(label="report (ZIP: overlays, masks, report.csv, manifest.json)"),
+            gr.File(label="report (ZIP: overlays, masks, report.csv, regions.json, manifest.json)"),
         ],
         api_name="predict_batch",
         concurrency_limit=1,

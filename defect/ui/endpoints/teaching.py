@@ -13,7 +13,7 @@ from defect.training.memory import teach as teach_detector
 from defect.ui.downloads import write_detector
 from defect.ui.endpoints import answers
 from defect.ui.endpoints.answers import typed_json
-from defect.ui.gradio_server import check_job, distinct
+from defect.ui.gradio_private.server import check_job, distinct
 from defect.ui.sessions import DETECTORS
 from defect.ui.uploads import uploaded
 from defect.weights.errors import WeightsError

@@ -15,7 +15,7 @@ import gradio as gr
 from gradio.components import Component
 
 from defect.inspection import Message
-from defect.ui import gradio_internals
+from defect.ui.gradio_private import page as gradio_page
 from defect.ui.i18n import api, batch, inspect, library, product, results, steel
 
 _FILES = (inspect, steel, batch, product, results, api)
@@ -144,4 +144,4 @@ def localise_on_load(demo: gr.Blocks, localised: Localised) -> None:
 
 
 def _table() -> dict[str, str]:
-    return texts_for(gradio_internals.current_request())
+    return texts_for(gradio_page.current_request())

@@ -27,6 +27,7 @@ ENGLISH = {
     "not_inspected": "Not inspected",
     "defective": "Defective",
     "looks_normal": "Looks normal",
+    "nothing_found": "No defect found",
     "normal_limit": "normal limit",
     "threshold_at": "threshold {threshold}×",
     "gauge": "Score {score}, threshold {threshold} times the normal limit",
@@ -99,9 +100,12 @@ ENGLISH = {
     "history_clear": "Clear",
     "history_empty": "Photos you inspect are listed here. The list stays in this browser.",
     "history_title": "{name}: score {score}, threshold {threshold}",
-    "cost_line": "At this threshold: {good}; {defective}. Counted on {counted} photos of good "
-    "parts and {known} of defective ones.",
-    "cost_line_good": "At this threshold: {good}. Counted on {counted} photos of good parts.",
+    "cost_line": "At this threshold: {good}{bound}; {defective}. Counted on {counted} photos of "
+    "good parts and {known} of defective ones.",
+    "cost_line_good": "At this threshold: {good}{bound}. Counted on {counted} photos of good "
+    "parts.",
+    "cost_bound": " (at most {most} of 100, with 95 % confidence)",
+    "cost_drawn": "At 1.00×, {found} of {drawn} defects drawn onto these photos were found.",
     "cost_good": "false alarms on about {about} of 100 good parts",
     "cost_defective": "about {about} of 100 known defects found",
     "cost_none_good": "no false alarms on {total} good parts",
@@ -143,6 +147,7 @@ CHINESE = {
     "not_inspected": "未检测",
     "defective": "有缺陷",
     "looks_normal": "看起来正常",
+    "nothing_found": "未发现缺陷",
     "normal_limit": "正常上限",
     "threshold_at": "阈值 {threshold}×",
     "gauge": "得分 {score}，阈值为正常上限的 {threshold} 倍",
@@ -211,9 +216,11 @@ CHINESE = {
     "history_clear": "清除",
     "history_empty": "检测过的照片列在这里，列表仅保存在本浏览器中。",
     "history_title": "{name}：得分 {score}，阈值 {threshold}",
-    "cost_line": "在此阈值下：{good}；{defective}。依据 {counted}良品照片和 {known} 张缺陷品照片"
-    "统计。",
-    "cost_line_good": "在此阈值下：{good}。依据 {counted}良品照片统计。",
+    "cost_line": "在此阈值下：{good}{bound}；{defective}。"
+    "依据 {counted}良品照片和 {known} 张缺陷品照片统计。",
+    "cost_line_good": "在此阈值下：{good}{bound}。依据 {counted}良品照片统计。",
+    "cost_bound": "（95 % 置信度下每 100 个至多 {most} 个）",
+    "cost_drawn": "阈值为 1.00× 时，画在这些照片上的 {drawn} 个缺陷检出 {found} 个。",
     "cost_good": "每 100 个良品约误报 {about} 个",
     "cost_defective": "每 100 个已知缺陷约检出 {about} 个",
     "cost_none_good": "{total} 个良品无一误报",

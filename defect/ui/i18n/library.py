@@ -124,12 +124,20 @@ MESSAGES = {
     "teach_copies": "{count} 张照片与其他照片重复，已忽略。",
     "teach_left_out": "已排除：{why}",
     "teach_left_out_more": "另有 {count} 张照片已排除。",
-    "teach_shapes": "照片的长宽比不一；均已缩放为居中的长宽比。",
+    "teach_shapes": "照片的长宽比不一；均已缩放为最常见的比例。",
     "teach_damaged": "“{name}”已损坏。",
-    "teach_outliers_left_out": "有 {count} 张照片与其他照片差异过大，学习时未使用。",
-    "memory_photo_count": "共 {count} 张照片；记忆模型可从 1 至 {most} 张照片学习。",
-    "photos_show_nothing": "照片中没有内容：全黑、全白或只有一种颜色。请使用产品的照片。",
-    "photos_all_equal": "所有照片完全相同。请只用其中一张学习，或添加不同的照片。",
+    "teach_too_small": "“{name}”为 {width}×{height} 像素；学习要求每边至少 {least} 像素。",
+    "teach_shows_nothing": "“{name}”没有内容：全黑、全白或只有一种颜色。",
+    "teach_outliers_left_out": "有 {count} 张照片与其他照片相差过大，学习时未使用。",
+    "teach_bit_depth": "照片的数值为 {depth} 位：学习和检测时都按此读取。",
+    "teach_bit_depth_unknown": "没有高于 {highest}（满量程 65535）的数值。如果相机不足 16 位，"
+    "请指定其位深，或提供至少 {fewest} 张照片以便判断。",
+    "teach_bit_depths_differ": "各照片的最高值相差悬殊：一张为 {lowest}，另一张为 {highest}。"
+    "它们是否来自同一台相机、位深相同？",
+    "photos_show_nothing": "这些照片没有内容：全黑、全白或只有一种颜色。请使用产品的照片。",
+    "photos_all_equal": "所有照片都相同。请只用其中一张学习，或添加不同的照片。",
+    "memory_photo_count": "有 {count} 张照片；学习需要 1 至 {most} 张。",
+    "stretched": "长宽比与学习所用的照片不同：已缩放为后者的比例。",
     "teach_backbone": "通过 {backbone} 学习：只有选用它的地方才能载入该文件。",
     # detectors
     "darker": "比训练照片暗：亮度已归一化，乘以 {gain}。",
@@ -196,18 +204,24 @@ MESSAGES = {
     "not_fetched_hub_cannot": "{name} 下载失败：无法连接 Hub。请稍后再试。",
     "not_fetched_download_cut": "{name} 下载失败：连接中断。请重试。",
     # backbones
-    "names_backbone_set_architecture": "“{name}”不是主干网络。请将 {variable} 设为 "
-    "[ARCHITECTURE=]OWNER/NAME[@COMMIT]，例如 timm/resnet18.tv_in1k，或取消设置。",
-    "torchvision_has_network_write": "torchvision 没有网络“{architecture}”。请将 {variable} 写成"
-    " ARCHITECTURE=OWNER/NAME，例如 resnet18=timm/resnet18.tv_in1k。",
-    "expects_photos_prepared_another": "{architecture} 要求以其他方式预处理照片。请指定另一个网"
-    "络。",
-    "has_million_parameters_most": "{architecture} 有 {value} 百万个参数；最多接受 {value2} 百万"
-    "个。请指定较小的网络。",
-    "backbone_memory": "{architecture} 不能用作记忆模型的主干网络：{error}。",
-    "safetensors_file_name_another": "{repo} 的 {file} 不是 safetensors 文件。请指定另一个。",
-    "does_not_hold_torchvision": "{repo} 的 {file} 不含按 torchvision 命名的 {architecture}（"
-    "{full} 缺失或形状不符）。请指定另一个。",
+    "backbone_name": "“{name}”不是主干网络。请将 {variable} 设为 OWNER/NAME[@COMMIT]，例如 "
+    "timm/vit_small_patch14_dinov2.lvd142m，或取消设置。",
+    "backbone_needs_timm": '主干网络需要 timm。请用 `pip install ".[backbones]"` 安装，或取消设置 '
+    "{variable}。",
+    "backbone_config": "{repo} 的 {file} 不是 timm 模型的配置：{problem}。请指定另一个仓库。",
+    "backbone_config_large": "文件过大",
+    "backbone_config_json": "不是 JSON",
+    "backbone_config_field": "其中的 {field} 不能使用",
+    "backbone_unknown": "timm 没有 {repo} 所用的网络“{architecture}”。请更新 timm，或指定另一个仓"
+    "库。",
+    "backbone_too_large": "{architecture} 有 {millions} 百万个参数；最多接受 {most} 百万个。请指定"
+    "较小的网络。",
+    "backbone_unfit": "{architecture} 不能用作主干网络：{reason}。请指定另一个网络。",
+    "backbone_no_maps": "它不提供照片的特征图",
+    "backbone_one_size": "它不接受任意尺寸的照片",
+    "backbone_not_safetensors": "{repo} 的 {file} 不是 safetensors 文件。请指定另一个仓库。",
+    "backbone_tensors": "{repo} 的 {file} 与 {architecture} 不符：{tensor} 缺失、形状不符或含非有限"
+    "值。请指定另一个仓库。",
     # the server's limits
     "not_open": "此地址没有内容。接口页列出了可用的内容。",
     "body_too_large": "请求超过 256 kB。请先上传文件，再只发送其路径。",

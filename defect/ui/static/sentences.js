@@ -28,24 +28,27 @@ function describe(score, regions) {
 
 const isDefective = (inspection, threshold) => inspection.score >= stepsOf(threshold);
 
-const verdictWord = (defective) => translate(defective ? "defective" : "looks_normal");
+const verdictWord = (defective, weak = false) =>
+  translate(defective ? "defective" : weak ? "nothing_found" : "looks_normal");
 
 const sentenceOf = (inspection, threshold) =>
   describe(inspection.score, inspection.regions(threshold));
 
-const verdictOf = (inspection, threshold) =>
+const verdictOf = (inspection, threshold, weak = false) =>
   translate("verdict", {
-    word: verdictWord(isDefective(inspection, threshold)),
+    word: verdictWord(isDefective(inspection, threshold), weak),
     sentence: sentenceOf(inspection, threshold),
   });
 
+const countReaching = (scores, threshold) =>
+  scores.filter((score) => score >= stepsOf(threshold)).length;
+
 // What `threshold_cost` of defect/ui/tabs/cards.py says, from the stored scores (in steps).
-function costOf(scores, threshold) {
+function costOf({ scores, bounds, drawn: [found, drawn] }, threshold) {
   const good = [...scores.held_out, ...scores.good];
   if (!good.length) return "";
-  const reaching = (list) => list.filter((score) => score >= stepsOf(threshold)).length;
   const share = (list, kind) => {
-    const count = reaching(list), total = list.length;
+    const count = countReaching(list, threshold), total = list.length;
     const about = Math.min(Math.max(Math.round((100 * count) / total), 1), 99);
     if (count === 0) return translate(`cost_none_${kind}`, { total });
     if (count === total) return translate(`cost_all_${kind}`, { total });
@@ -56,12 +59,21 @@ function costOf(scores, threshold) {
     scores.held_out.length && translate("cost_held_out", { count: scores.held_out.length }),
     scores.good.length && translate("cost_test", { count: scores.good.length }),
   ].filter(Boolean).join(translate("cost_and"));
-  return translate(known ? "cost_line" : "cost_line_good", {
+  const most = bounds[countReaching(good, threshold)];
+  const line = translate(known ? "cost_line" : "cost_line_good", {
     good: share(good, "good"),
     defective: known && share(scores.defective, "defective"),
     counted,
     known,
+    bound: most < 100 ? translate("cost_bound", { most }) : "",
   });
+  return drawn && !known ? `${line} ${translate("cost_drawn", { found, drawn })}` : line;
+}
+
+// Whether the detector finds less than half of the defects it was tried on.
+function findsFew({ scores, drawn: [found, drawn] }, threshold) {
+  const known = scores.defective.length;
+  return known ? countReaching(scores.defective, threshold) < known / 2 : found < drawn / 2;
 }
 
 // Fills every element that names its text, now and when the language changes.

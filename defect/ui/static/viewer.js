@@ -60,19 +60,23 @@ function viewer(element, props, watch, name) {
     $(".copy").hidden = sent.linkable === false;
   }
 
+  // Such a detector cannot say that a photo looks normal.
+  const isWeak = () => Boolean(sent.scores) && findsFew(sent, state.threshold);
+
   function showVerdict() {
     const found = inspection;
     const defective = found && isDefective(found, state.threshold);
+    const weak = isWeak();
     const kind = found ? (defective ? "bad" : "good") : sent.kind === "problem" ? "problem" : "";
     const why = found
       ? sentenceOf(found, state.threshold)
       : sent.kind === "problem" ? sent.text : translate(sent.prompt || "prompt_upload");
     verdict.className = "verdict " + kind;
     $(".word").textContent = found
-      ? verdictWord(defective)
+      ? verdictWord(defective, weak)
       : translate(kind ? "not_inspected" : "no_photo");
     $(".why").textContent = why;
-    const seen = found ? verdictOf(found, state.threshold) : why;
+    const seen = found ? verdictOf(found, state.threshold, weak) : why;
     canvas.setAttribute("aria-label", `${translate("view_" + state.view)}. ${seen}`);
     showGauge();
     $(".numbers-line").textContent = found ? numbersOf(found) : "";
@@ -169,7 +173,7 @@ function viewer(element, props, watch, name) {
   }
 
   function showCost() {
-    $(".cost").textContent = sent.scores ? costOf(sent.scores, state.threshold) : "";
+    $(".cost").textContent = sent.scores ? costOf(sent, state.threshold) : "";
     let chosen = null;
     for (const button of element.querySelectorAll("[data-preset]")) {
       const value = sent.presets?.[button.dataset.preset];
@@ -194,7 +198,9 @@ function viewer(element, props, watch, name) {
 
   // Read out and remembered once the slider rests, not at every step.
   function announce() {
-    $(".announced").textContent = inspection ? verdictOf(inspection, state.threshold) : "";
+    $(".announced").textContent = inspection
+      ? verdictOf(inspection, state.threshold, isWeak())
+      : "";
     if (inspection) remember(inspection, state.threshold, canvas);
   }
 

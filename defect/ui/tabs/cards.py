@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 from defect.detectors.catalogue import Category
 from defect.detectors.steel import Classification
-from defect.detectors.thresholds import Cost
+from defect.detectors.thresholds import Cost, false_alarm_bound
 from defect.inspection import WeightsSource
 from defect.ui.i18n import name_of, translate, translate_message
 from defect.weights.files import Metadata
@@ -118,14 +119,20 @@ def threshold_cost(cost: Cost) -> str:
     if not good:
         return ""
     held_out = translate("cost_held_out", count=cost.held_out) if cost.held_out else ""
+    most = math.ceil(100 * false_alarm_bound(cost.stopped, good))
     test = translate("cost_test", count=cost.good) if cost.good else ""
-    return translate(
+    line = translate(
         "cost_line" if cost.defective else "cost_line_good",
         good=_of_hundred(cost.stopped, good, "good"),
         defective=_of_hundred(cost.caught, cost.defective, "defective"),
         counted=translate("cost_and").join(part for part in (held_out, test) if part),
         known=cost.defective,
+        bound=translate("cost_bound", most=most) if most < 100 else "",
     )
+    found, drawn = cost.drawn
+    if drawn and not cost.defective:
+        line += " " + translate("cost_drawn", found=found, drawn=drawn)
+    return line
 
 
 def _of_hundred(count: int, total: int, kind: str) -> str:

@@ -15,7 +15,7 @@ from defect.training.memory import MAX_PHOTOS, false_alarm_odds, teach
 from defect.ui import payload
 from defect.ui.batches import Task, inspection_task
 from defect.ui.downloads import write_detector
-from defect.ui.gradio_server import check_job, distinct
+from defect.ui.gradio_private.server import check_job, distinct
 from defect.ui.i18n import Localised, label, translate, translate_error, translate_message
 from defect.ui.sessions import DETECTORS, find_detector
 from defect.ui.static import page_part

@@ -29,8 +29,8 @@ def verdict_of(inspection: Inspection) -> str:
 def test_the_page_says_what_the_library_says_at_every_threshold(page: Page) -> None:
     expect(page.locator("#verdict")).to_contain_text("No photo yet")
     inspect_example(page, 3)
-    seen = load("dae", "rendered_cap")(CAP / "crack.jpg")
-    metadata, _ = catalogue.header("dae", "rendered_cap")
+    seen = load("memory", "rendered_cap")(CAP / "crack.jpg")
+    metadata, _ = catalogue.header("memory", "rendered_cap")
     for threshold in (1.0, 0.3, 0.42, 0.55, 0.73, 0.99, 1.21, 3.0):
         with no_request(page):
             move_slider(page, "threshold", threshold)
@@ -64,7 +64,7 @@ def test_a_good_part_looks_normal_until_the_threshold_is_too_low(page: Page) -> 
 def test_another_model_looks_again_and_another_category_starts_anew(page: Page) -> None:
     inspect_example(page, 1)
     verdict = page.locator("#verdict")
-    expect(verdict).to_contain_text("DAE, rendered_cap")
+    expect(verdict).to_contain_text("MEMORY, rendered_cap")
     page.locator("#model").get_by_text("CAE").click()
     expect(verdict).to_contain_text("CAE, rendered_cap")
 

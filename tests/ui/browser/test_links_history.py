@@ -63,7 +63,7 @@ def test_history_comes_back_after_a_reload_and_can_be_cleared(page: Page) -> Non
     expect(entries).to_have_count(1)
     inspect_example(page, 0)
     expect(entries).to_have_count(2)
-    expect(entries.first).to_contain_text("good · DAE rendered_cap")
+    expect(entries.first).to_contain_text("good · MEMORY rendered_cap")
     shown = entries.all_inner_texts()
 
     page.reload()

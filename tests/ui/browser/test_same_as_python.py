@@ -30,6 +30,9 @@ def test_the_shared_cases_in_a_browser(page: Page) -> None:
     assert_answers(page.evaluate(run, CASES))
 
 
+@pytest.mark.parametrize(
+    "page", [(1280, "light", "model=dae&category=rendered_cap")], indirect=True, ids=["dae"]
+)
 def test_a_report_s_overlay_looks_like_the_one_on_screen(page: Page) -> None:
     inspect_example(page, CRACK)
     # Nothing reaches 3 × the normal limit: colours alone, without the contour.

@@ -43,7 +43,7 @@ def test_a_batch_and_its_csv(page: Page, tmp_path: Path) -> None:
         page.locator("#batch-csv").click()
     target = tmp_path / "report.csv"
     download.value.save_as(target)
-    with target.open(encoding="utf-8") as file:
+    with target.open(encoding="utf-8-sig") as file:
         rows = {row["file"]: row["verdict"] for row in csv.DictReader(file)}
     assert rows == {
         "good.jpg": "normal",
@@ -156,7 +156,7 @@ def test_the_numbers_can_be_had(page: Page, tmp_path: Path) -> None:
         with page.expect_download() as download:
             page.locator(f"#{element}").click()
         download.value.save_as(tmp_path / name)
-    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert {row["category"] for row in rows} >= {"bottle", "rendered_cap"}

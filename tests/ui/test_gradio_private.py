@@ -15,7 +15,7 @@ import httpx
 import pytest
 from gradio import processing_utils
 
-from defect.ui import gradio_server
+from defect.ui.gradio_private import server as gradio_server
 from defect.ui.limits import FAILED
 from defect.ui.visitors import Visitors
 from tests.ui import servers
