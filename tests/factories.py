@@ -173,14 +173,7 @@ def bracket(
         pen.rectangle([value * unit for value in box], fill=grey)
     dy, dx = shift
     turned = image.rotate(
-<<<<<<< HEAD
-        degrees, Image.Resampling.BICUBIC, translate=(4 * dx, 4 * dy), fillcolor=40
-    )
-    grey = np.asarray(turned.reduce(4), np.float64) + draw.normal(0, 2, (side, side))
-    return np.repeat(grey[..., None], 3, 2).clip(0, 255).astype(np.uint8)
-=======
         degrees, Image.Resampling.BICUBIC, translate=(round(4 * dx), round(4 * dy)), fillcolor=40
     )
     brightness = np.asarray(turned.reduce(4), np.float64) + draw.normal(0, 2, (side, side))
     return np.repeat(brightness[..., None], 3, 2).clip(0, 255).astype(np.uint8)
->>>>>>> eyetests

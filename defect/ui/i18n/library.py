@@ -300,6 +300,10 @@ PHRASES = {
     "11 of 12 good test photos are missing; 12 training photos stand in.": "12 张良品测试照片中"
     "缺少 "
     "11 张，以 12 张训练照片代替。",
+    "Taught from 12 good test photos: the training photos are not to be had here.": "用 12 张良品"
+    "测试照片学习：此处没有训练照片。",
+    "Taught from 20 good test photos: the training photos are not to be had here.": "用 20 张良品"
+    "测试照片学习：此处没有训练照片。",
     "8 of 23 good test photos are missing.": "23 张良品测试照片中缺少 8 张。",
     "No masks: image-level figures only.": "没有掩膜：仅有图像级数据。",
     "Trained on 50 of 391 photos; test: 25 of 40 good, only cracks, no masks.": "仅用 391 张照片"

@@ -13,15 +13,9 @@ from defect.detectors.memory.detector import MemoryDetector, TeachingReport
 from defect.imaging.archives import PhotoFile
 from defect.imaging.photo import read_photo
 from defect.inspection import Message
-<<<<<<< HEAD
-from defect.training import memory
-from defect.training.memory import MAX_PHOTOS, _read_distinct, false_alarm_odds
-from defect.training.memory.outliers import find_outliers
-=======
 from defect.training import memory as training_memory
 from defect.training.memory import MAX_PHOTOS, _read_distinct, false_alarm_odds, teach_and_save
 from defect.training.memory.outliers import find_outliers, left_out
->>>>>>> eyetests
 from defect.weights.errors import NotAvailable, WeightsError
 from tests.factories import good_photos, textured_photos, write_extractor, write_photos
 
@@ -152,15 +146,6 @@ def test_the_promise_grows_with_the_photos() -> None:
 def test_memory_is_bounded_while_photos_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-<<<<<<< HEAD
-    """Photos beyond the limit are read again when they are asked for."""
-    paths = write_photos(tmp_path, good_photos(3, 0))
-    monkeypatch.setattr(memory, "KEPT_BYTES", 300_000)
-    photos, _ = _read_distinct([PhotoFile(path, path.name) for path in paths])
-    assert photos.names == ("part_0.png", "part_1.png", "part_2.png")
-    assert photos._bytes == 256 * 256 * 3
-    assert np.array_equal(photos[2], read_photo(paths[2]).pixels)
-=======
     """What does not fit is read again when it is asked for."""
     monkeypatch.setattr(training_memory, "KEPT_BYTES", 256 * 256 * 3)
     paths = write_photos(tmp_path, good_photos(3, 0))
@@ -218,4 +203,3 @@ def test_at_most_a_part_of_the_photos_is_left_out() -> None:
         0.95, 1.05, 20
     )
     assert left_out(scores).sum() <= 3
->>>>>>> eyetests
