@@ -1,4 +1,4 @@
-"""Values of 10 to 14 bits, stored unscaled in 16-bit files, are taught and inspected as they are."""
+"""Values of 10 to 14 bits, stored unscaled in 16-bit files, are taught and inspected as such."""
 
 from __future__ import annotations
 

@@ -9,9 +9,11 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from defect import load, teach
 from defect.cli import main
@@ -99,7 +101,9 @@ def test_ray_writes_the_report_of_a_single_process(
     assert main([*arguments, "--out", str(out)]) == 3
     _same(single, out)
     assert len(list((out / "parts").glob("*.parquet"))) == 2
-    rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))}
+    rows = {
+        row["file"]: row for row in csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))
+    }
     assert rows[BROKEN]["verdict"] == "not read" and BROKEN in rows[BROKEN]["note"]
     printed = capfd.readouterr().out
     assert "1 file skipped" in printed and "1 not read" in printed
@@ -171,7 +175,10 @@ def test_a_removed_photo_is_a_row(written: list[str], photos: Path, tmp_path: Pa
     found = find([moved.as_uri()])[0]
     (moved / "good_001.png").unlink()
     list(inspect_parts(found, MODEL, CATEGORY, tmp_path / "report"))
-    rows = {r["file"]: r for r in csv.DictReader((tmp_path / "report/report.csv").open(encoding="utf-8-sig"))}
+    rows = {
+        r["file"]: r
+        for r in csv.DictReader((tmp_path / "report/report.csv").open(encoding="utf-8-sig"))
+    }
     assert rows["good_001.png"]["verdict"] == "not read"
     assert "Is it still there" in rows["good_001.png"]["note"]
 
@@ -188,7 +195,9 @@ def test_a_taught_detector_goes_through_the_engine_by_its_file(
     verdicts = list(inspect_parts(found, relative, None, out, weights=weights))[-1]
     assert isinstance(verdicts, Counter)
     inspect = load(file, folder=weights)
-    rows = {row["file"]: row for row in csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))}
+    rows = {
+        row["file"]: row for row in csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))
+    }
     assert len(rows) == len(found) and verdicts["not read"] == 1
     for result in inspect_stream(inspect, found, 1.0):
         row = rows[result.name]
@@ -221,3 +230,16 @@ def test_without_ray_the_error_says_what_to_install(
 def test_what_needs_ray_says_so(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", MODEL, CATEGORY, "s3://bucket/line"]) == 1
     assert "--engine ray" in capsys.readouterr().err
+
+
+def test_a_page_of_a_tiff_survives_packing(tmp_path: Path) -> None:
+    first = Image.new("RGB", (40, 30), "grey")
+    pages = [Image.new("RGB", (40, 30), colour) for colour in ("black", "white")]
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=pages)
+    found = find([tmp_path / "pages.tif"])[0]
+    packed = json.loads(json.dumps([ray_engine._packed(photo) for photo in found]))
+    back = [ray_engine._unpacked(values) for values in packed]
+    assert back == [replace(photo, path=photo.path.absolute()) for photo in found]
+    assert [int(photo.read().pixels[0, 0, 0]) for photo in back] == [128, 0, 255]
+    alike = [replace(photo, name="a.tif") for photo in found if isinstance(photo, PhotoFile)]
+    assert len({ray_engine._digest([photo]) for photo in alike}) == 3

@@ -130,10 +130,10 @@ MESSAGES = {
     "teach_shows_nothing": "“{name}”没有内容：全黑、全白或只有一种颜色。",
     "teach_outliers_left_out": "有 {count} 张照片与其他照片相差过大，学习时未使用。",
     "teach_bit_depth": "照片的数值为 {depth} 位：学习和检测时都按此读取。",
-    "teach_bit_depth_unknown": "没有高于 {highest}（满量程 65535）的数值。如果相机不足 16 位，请指定其"
-    "位深，或提供至少 {fewest} 张照片以便判断。",
-    "teach_bit_depths_differ": "各照片的最高值相差悬殊：一张为 {lowest}，另一张为 {highest}。它们是否"
-    "来自同一台相机、位深相同？",
+    "teach_bit_depth_unknown": "没有高于 {highest}（满量程 65535）的数值。如果相机不足 16 位，"
+    "请指定其位深，或提供至少 {fewest} 张照片以便判断。",
+    "teach_bit_depths_differ": "各照片的最高值相差悬殊：一张为 {lowest}，另一张为 {highest}。"
+    "它们是否来自同一台相机、位深相同？",
     "photos_show_nothing": "这些照片没有内容：全黑、全白或只有一种颜色。请使用产品的照片。",
     "photos_all_equal": "所有照片都相同。请只用其中一张学习，或添加不同的照片。",
     "memory_photo_count": "有 {count} 张照片；学习需要 1 至 {most} 张。",
