@@ -18,7 +18,7 @@ from PIL import Image
 from defect import load, teach
 from defect.cli import main
 from defect.detectors.stream import Unreadable, inspect_stream
-from defect.imaging.archives import PhotoFile
+from defect.imaging.archives import PhotoFile, list_photos
 from defect.imaging.buckets import AddressError, BucketPhoto, find
 from defect.reports import ray_engine
 from defect.reports.ray_engine import Job, RayProgress, Worker, inspect_parts
@@ -236,10 +236,10 @@ def test_a_page_of_a_tiff_survives_packing(tmp_path: Path) -> None:
     first = Image.new("RGB", (40, 30), "grey")
     pages = [Image.new("RGB", (40, 30), colour) for colour in ("black", "white")]
     first.save(tmp_path / "pages.tif", save_all=True, append_images=pages)
-    found = find([tmp_path / "pages.tif"])[0]
+    found = list_photos([tmp_path / "pages.tif"]).photos
     packed = json.loads(json.dumps([ray_engine._packed(photo) for photo in found]))
     back = [ray_engine._unpacked(values) for values in packed]
     assert back == [replace(photo, path=photo.path.absolute()) for photo in found]
     assert [int(photo.read().pixels[0, 0, 0]) for photo in back] == [128, 0, 255]
-    alike = [replace(photo, name="a.tif") for photo in found if isinstance(photo, PhotoFile)]
+    alike = [replace(photo, name="a.tif") for photo in found]
     assert len({ray_engine._digest([photo]) for photo in alike}) == 3
