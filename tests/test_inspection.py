@@ -174,3 +174,21 @@ def test_an_error_keeps_its_message_in_another_process() -> None:
     error = ValueError(Message("too_many", "{count} photos at once.", count=500))
     again = pickle.loads(pickle.dumps(error)).args[0]
     assert (again, again.key, again.values) == ("500 photos at once.", "too_many", {"count": 500})
+
+
+def test_regions_in_pixels_of_the_photo() -> None:
+    anomaly_map = np.zeros((256, 256), np.float32)
+    anomaly_map[20:40, 64:128] = 2
+    inspection = make_inspection(anomaly_map, photo_size=(1600, 600))
+    (pixels,) = inspection.pixel_regions
+    assert pixels.box == (150, 125, 300, 250)
+    assert pixels.centre == (225.0, 187.5)
+    assert pixels.area == 150 * 125
+    shown = make_inspection(anomaly_map)  # 90×60, as nothing else is known
+    assert shown.size == (60, 90)
+    left, top, right, bottom = shown.pixel_regions[0].box
+    assert 0 <= left < right <= 90 and 0 <= top < bottom <= 60
+    dot = np.zeros((256, 256), np.float32)
+    dot[255, 255] = 2
+    (pixels,) = make_inspection(dot, photo_size=(40, 30)).pixel_regions
+    assert pixels.box == (29, 39, 30, 40) and pixels.area == 1

@@ -192,7 +192,8 @@ def check_folder(folder: Path, categories: Sequence[str] = ()) -> DataCheck:
     if found := list(categories) or mvtec.list_categories(root):
         groups = [g for name in found for g in _check_category(root, name, findings)]
         return findings.finish("categories", groups)
-    if classes := [path for path in list_folders(root) if list_images(path)]:
+    classes = [path for path in list_folders(root) if list_images(path)]
+    if len(classes) > 1 and not list_images(root):
         groups = _check_classes(root, classes, findings)
         return findings.finish("classes", groups)
     return _check_loose(root, findings)

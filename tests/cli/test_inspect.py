@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from defect.cli import main
 from tests.conftest import EXAMPLES, ROOT
@@ -121,3 +125,114 @@ def test_the_module_runs_and_help_does_not_load_torch() -> None:
     command = [sys.executable, "-m", "defect", "--help"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0 and "inspect" in run.stdout and "teach" in run.stdout
+
+
+def test_sub_folders_are_read_and_rows_say_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("monday", "tuesday/night"):
+        (tmp_path / "line" / folder).mkdir(parents=True)
+        shutil.copy(GOOD, tmp_path / "line" / folder / "001.jpg")
+    out = tmp_path / "report"
+    assert main([*CAE, str(tmp_path / "line"), "--out", str(out)]) == 0
+    rows = list(csv.DictReader((out / "report.csv").open(encoding="utf-8-sig")))
+    assert [row["file"] for row in rows] == ["monday/001.jpg", "tuesday/night/001.jpg"]
+    assert (out / "report.csv").read_bytes().startswith(b"\xef\xbb\xbffile,")
+    assert "tuesday/night/001.jpg: normal." in capsys.readouterr().out
+
+
+def test_what_is_skipped_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(GOOD, tmp_path)
+    for i in range(12):
+        (tmp_path / f"notes_{i:02d}.txt").write_text("no photo")
+    assert main([*CAE, str(tmp_path)]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.startswith("12 files skipped, not pictures by name: notes_00.txt, ")
+    assert line.endswith("notes_09.txt and 2 more.")
+    for name in ("a.cr2", "b.psd", "c.svg"):
+        (tmp_path / name).write_bytes(b"raw")
+    assert main([*CAE, str(tmp_path)]) == 4
+    assert "3 files not read, of a format not taken: a.cr2, b.psd, c.svg." in (
+        capsys.readouterr().out
+    )
+    assert main([*CAE, str(tmp_path), CHIP]) == 3
+
+
+def test_notes_of_the_reading_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Image.open(GOOD) as image:
+        frame = image.convert("P")
+    frame.save(tmp_path / "turning.gif", save_all=True, append_images=[frame.rotate(9)])
+    assert main([*CAE, str(tmp_path / "turning.gif")]) in (0, 3)
+    assert "only its first frame was used" in capsys.readouterr().out
+    with Image.open(GOOD) as image:
+        image.save(tmp_path / "pages.tif", save_all=True, append_images=[image, image])
+    out = tmp_path / "report"
+    main([*CAE, str(tmp_path / "pages.tif"), "--out", str(out)])
+    rows = csv.DictReader((out / "report.csv").open(encoding="utf-8-sig"))
+    assert [row["file"] for row in rows] == [f"pages.tif (page {n})" for n in (1, 2, 3)]
+
+
+def test_names_that_are_no_utf_8_do_not_end_a_batch(tmp_path: Path) -> None:
+    folder = tmp_path / "line"
+    folder.mkdir()
+    for raw in ("零件.jpg".encode("gbk"), b"\xff\xfe.jpg"):
+        try:
+            (folder / os.fsdecode(raw)).write_bytes(Path(GOOD).read_bytes())
+        except OSError:
+            pytest.skip("this disk takes UTF-8 names only")
+    out = tmp_path / "report"
+    command = [sys.executable, "-m", "defect", *CAE, str(folder), "--out", str(out)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, env=environment)
+    assert run.returncode == 0, run.stderr
+    rows = list(csv.DictReader((out / "report.csv").open(encoding="utf-8-sig")))
+    assert "零件.jpg" in {row["file"] for row in rows}
+    assert len(rows) == json.loads((out / "manifest.json").read_text())["counts"]["photos"] == 2
+
+
+def broken_ones(folder: Path, count: int) -> None:
+    """Photos that cannot be read, each in another way."""
+    whole = Path(GOOD).read_bytes()
+    ways = [
+        b"",
+        b"no picture",
+        whole[:300],
+        b"\x89PNG\r\n\x1a\n torn",
+        b"GIF89a" + bytes(20),
+        b"II*\0" + bytes(50),
+    ]
+    for i in range(count):
+        (folder / f"broken_{i:03d}.jpg").write_bytes(ways[i % len(ways)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_batch_of_a_thousand_ends_with_the_right_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "line", tmp_path / "report"
+    folder.mkdir()
+    for i in range(950):
+        (folder / f"part_{i:03d}.jpg").hardlink_to(small(tmp_path, CHIP if i % 19 == 0 else GOOD))
+    broken_ones(folder, 50)
+    assert main([*CAE, str(folder), "--out", str(out)]) == 3
+    rows = list(csv.DictReader((out / "report.csv").open(encoding="utf-8-sig")))
+    counts = json.loads((out / "manifest.json").read_text())["counts"]
+    assert counts == {"photos": 1000, "defective": 50, "normal": 900, "not_read": 50}
+    assert Counter(row["verdict"] for row in rows) == {
+        "defective": 50,
+        "normal": 900,
+        "not read": 50,
+    }
+    assert len(json.loads((out / "regions.json").read_text())) == 950
+    assert capsys.readouterr().out.count(": not read. ") == 50
+
+
+def small(folder: Path, photo: str) -> Path:
+    target = folder / Path(photo).name
+    if not target.exists():
+        with Image.open(photo) as image:
+            image.resize((256, 256)).save(target, quality=95)
+    return target

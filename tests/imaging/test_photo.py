@@ -201,3 +201,24 @@ def test_thumbnail_keeps_the_proportions(size, kept):
     pixels = thumbnail(np.array(quarters(*size)), 100)
     assert pixels.shape == (*kept, 3)
     assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tif", "gif", "avif", "jp2", "bmp"])
+def test_a_photo_knows_its_size_before_it_was_reduced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"large.{kind}"
+    Image.new("RGB", (2300, 4200), "grey").save(path)
+    photo = read_photo(path)
+    assert photo.size == (4200, 2300)
+    assert max(photo.pixels.shape) < 4200
+
+
+def test_the_size_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("jpg", "png", "avif"):
+        Image.new("RGB", (400, 300), "grey").save(tmp_path / f"a.{kind}", exif=exif)
+        photo = read_photo(tmp_path / f"a.{kind}")
+        assert photo.size == photo.pixels.shape[:2] == (400, 300), kind
+    assert read_photo(np.zeros((5000, 300), np.uint8)).size == (5000, 300)
+    assert read_photo(np.zeros((5000, 300), np.uint16)).size == (5000, 300)
+    assert read_photo(Image.new("L", (300, 5000))).size == (5000, 300)

@@ -9,14 +9,16 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from defect import load, teach
 from defect.cli import main
 from defect.detectors.stream import Unreadable, inspect_stream
-from defect.imaging.archives import PhotoFile
+from defect.imaging.archives import PhotoFile, list_photos
 from defect.imaging.buckets import AddressError, BucketPhoto, find
 from defect.reports import ray_engine
 from defect.reports.ray_engine import Job, RayProgress, Worker, inspect_parts
@@ -228,3 +230,16 @@ def test_without_ray_the_error_says_what_to_install(
 def test_what_needs_ray_says_so(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", MODEL, CATEGORY, "s3://bucket/line"]) == 1
     assert "--engine ray" in capsys.readouterr().err
+
+
+def test_a_page_of_a_tiff_survives_packing(tmp_path: Path) -> None:
+    first = Image.new("RGB", (40, 30), "grey")
+    pages = [Image.new("RGB", (40, 30), colour) for colour in ("black", "white")]
+    first.save(tmp_path / "pages.tif", save_all=True, append_images=pages)
+    found = list_photos([tmp_path / "pages.tif"]).photos
+    packed = json.loads(json.dumps([ray_engine._packed(photo) for photo in found]))
+    back = [ray_engine._unpacked(values) for values in packed]
+    assert back == [replace(photo, path=photo.path.absolute()) for photo in found]
+    assert [int(photo.read().pixels[0, 0, 0]) for photo in back] == [128, 0, 255]
+    alike = [replace(photo, name="a.tif") for photo in found]
+    assert len({ray_engine._digest([photo]) for photo in alike}) == 3

@@ -67,3 +67,12 @@ def test_what_a_detector_does_not_have_is_an_empty_cell() -> None:
 def test_numbers_below_zero_stay_numbers(inspection: Inspection) -> None:
     row = Row("a.png", "normal", -1.5, 1.0, 0.1, 0.0, 0, 0.0, "cae", "bottle", "", "")
     assert next(csv.DictReader(io.StringIO(to_csv([row]))))["score"] == "-1.5"
+
+
+def test_the_largest_box_is_in_pixels_of_the_photo(inspection: Inspection) -> None:
+    row = row_of(replace(inspection, photo_size=(512, 1024)))
+    assert row.largest_box == "80,40,160,80" and row.regions == 2
+    assert row_of(inspection.at(2.6)).largest_box == ""
+    bare = replace(inspection, photo=np.zeros((0, 0, 3), np.uint8))
+    assert row_of(bare).largest_box == ""
+    assert row_of(replace(bare, photo_size=(512, 1024))).largest_box == "80,40,160,80"

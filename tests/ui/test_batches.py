@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from defect.detectors import catalogue
 from defect.detectors.steel import load_steel_classifier
@@ -167,9 +170,64 @@ def test_a_steel_batch_ends_in_table_csv_and_zip(tmp_path: Path) -> None:
 
 
 def test_a_phone_photo_is_shown_small(tmp_path: Path) -> None:
-    from PIL import Image
-
     Image.new("RGB", (4000, 3000), "grey").save(tmp_path / "phone.jpg")
     photo = read_photo(tmp_path / "phone.jpg")
     assert photo.shown.shape == (768, 1024, 3)
     assert network_input(photo.pixels).shape == (256, 256, 3)
+
+
+def test_two_hundred_photos_with_broken_ones_end_with_the_right_counts(tmp_path: Path) -> None:
+    ways = [b"", b"no picture", b"\x89PNG\r\n\x1a\n torn", b"GIF89a" + bytes(20)]
+    with Image.open(CAP[0]) as image:
+        image.resize((256, 256)).save(tmp_path / "small.jpg", quality=95)
+    folder = tmp_path / "line"
+    folder.mkdir()
+    for i in range(190):
+        (folder / f"{i:03d}.jpg").hardlink_to(tmp_path / "small.jpg")
+    for i in range(10):
+        (folder / f"broken_{i}.jpg").write_bytes(ways[i % len(ways)])
+    report = tmp_path / "report.zip"
+    batch = run_to_end([str(folder)], inspecting(), report=report)
+    assert (batch.total, batch.done, len(batch.items), len(batch.unreadable)) == (200, 200, 190, 10)
+    with zipfile.ZipFile(report) as archive:
+        rows = list(csv.DictReader(io.StringIO(archive.read("report.csv").decode("utf-8-sig"))))
+        counts = json.loads(archive.read("manifest.json"))["counts"]
+    assert len(rows) == counts["photos"] == 200
+    assert counts["not_read"] == sum(row["verdict"] == "not read" for row in rows) == 10
+    assert all(row["note"] for row in rows if row["verdict"] == "not read")
+
+
+def test_notes_and_boxes_are_in_the_rows_and_the_csv_is_excel_s(tmp_path: Path) -> None:
+    with Image.open(EXAMPLES / "rendered_cap/chip.jpg") as image:
+        large = image.resize((2400, 2400))
+        large.save(tmp_path / "large.jpg")
+        frame = image.convert("P")
+    frame.save(tmp_path / "turning.gif", save_all=True, append_images=[frame.rotate(9)])
+    large.convert("RGB").resize((256, 256)).save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-12])
+    paths = [str(tmp_path / name) for name in ("large.jpg", "turning.gif", "cut.png")]
+    batch = run_to_end(paths, inspecting())
+    rows = {row.file: row for row in batch.rows()}
+    assert "first frame" in rows["turning.gif"].note
+    assert "missing or corrupt" in rows["cut.png"].note
+    left, top, right, bottom = map(int, rows["large.jpg"].largest_box.split(","))
+    assert 0 <= left < right <= 2400 and 0 <= top < bottom <= 2400
+    assert max(right, bottom) > 1024  # not in pixels of what is shown
+    assert Path(write_csv(batch)).read_bytes().startswith(b"\xef\xbb\xbf")
+    table = _table(inspections_view("batch_prompt"), batch)
+    assert any("first frame" in str(line[-1]) for line in table["data"])
+
+
+def test_a_batch_made_later_is_read_at_the_detector_s_depth(tmp_path: Path) -> None:
+    with Image.open(CAP[0]) as image:
+        values = np.asarray(image.convert("L")).astype(np.uint16) * 16
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    detector = copy.copy(catalogue.detector("cae", "rendered_cap"))
+    calibration = {**detector.metadata.calibration, "bit_depth": 12}
+    detector.metadata = replace(detector.metadata, calibration=calibration)  # type: ignore[misc]
+    batch = run_to_end([str(tmp_path / "deep.png")], inspection_task(detector, 1.0))
+    with zipfile.ZipFile(write_zip(batch)) as archive:
+        (overlay,) = [name for name in archive.namelist() if name.endswith(".jpg")]
+        brightness = np.asarray(Image.open(io.BytesIO(archive.read(overlay)))).mean()
+        assert json.loads(archive.read("manifest.json"))["bit_depth"] == 12
+    assert brightness > 80  # unscaled it would be 10

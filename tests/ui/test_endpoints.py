@@ -165,7 +165,7 @@ def test_batch_keeps_going_past_a_bad_file(client: Client, tmp_path: Path) -> No
     assert [line["file"] for line in lines] == [row["file"] for row in rows]
     assert "damaged" in lines[2]["note"]
     with zipfile.ZipFile(report) as archive:
-        assert len(archive.namelist()) == 2 * 2 + 2
+        assert len(archive.namelist()) == 2 * 2 + 3
         assert json.loads(archive.read("manifest.json"))["counts"] == result["counts"]
 
 

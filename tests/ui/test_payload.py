@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ from PIL import Image
 from defect import load
 from defect.imaging.photo import read_photo
 from defect.ui.endpoints.answers import inspected
-from defect.ui.payload import STEPS, histogram, inspection_payload, pack_map, to_steps
+from defect.ui.payload import (
+    STEPS,
+    histogram,
+    inspect_photo,
+    inspection_payload,
+    pack_map,
+    to_steps,
+)
 from tests.conftest import EXAMPLES
 from tests.ui.cases import inspection_of
 
@@ -83,3 +91,31 @@ def test_a_photo_read_before_is_not_read_again() -> None:
     photo = read_photo(EXAMPLES / "rendered_cap/good.jpg")
     detector = load("cae", "rendered_cap")
     assert detector(photo).score == detector(EXAMPLES / "rendered_cap/good.jpg").score
+
+
+def test_the_card_says_what_was_made_of_the_file(tmp_path: Path) -> None:
+    with Image.open(EXAMPLES / "rendered_cap/good.jpg") as image:
+        frame = image.convert("P")
+        image.save(tmp_path / "pages.tif", save_all=True, append_images=[image])
+        image.save(tmp_path / "cut.png")
+    frame.save(tmp_path / "turning.gif", save_all=True, append_images=[frame.rotate(9)])
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-12])
+    for name, text in (
+        ("turning.gif", "only its first frame"),
+        ("pages.tif", "2 pages: only the first"),
+        ("cut.png", "missing or corrupt"),
+    ):
+        card = inspect_photo(str(tmp_path / name), "cae", "rendered_cap")
+        assert any(text in note for note in card["notes"]), card["notes"]
+
+
+def test_regions_of_an_answer_are_in_pixels_of_the_photo(tmp_path: Path) -> None:
+    with Image.open(EXAMPLES / "rendered_cap/chip.jpg") as image:
+        image.resize((1600, 1200)).save(tmp_path / "large.jpg")
+    region = inspected(load("cae", "rendered_cap")(tmp_path / "large.jpg"))["regions"][0]
+    left, top, right, bottom = region["box_px"]
+    assert region["box"] == pytest.approx(
+        [left / 1600, top / 1200, right / 1600, bottom / 1200], abs=1e-3
+    )
+    assert left < region["centre_px"][0] < right <= 1600 and top < region["centre_px"][1] < bottom
+    assert region["area_px"] == pytest.approx(region["area"] * 1600 * 1200, rel=0.01)
