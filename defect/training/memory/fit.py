@@ -68,8 +68,8 @@ ANOMALIES = 4 * len(KINDS)
 COPIES = 12
 """Turned and moved copies by which a single photo's limit is set."""
 ALONE = 2.0
-"""What a single photo's limit is multiplied by: its copies differ less than further photos do. Set on
-held-out training photos, as `held_out_ratio` is."""
+"""What a single photo's limit is multiplied by: its copies differ less than further photos do. Set
+on held-out training photos, as `held_out_ratio` is."""
 FLAT = 2.0
 """Grey levels of 255: a photo whose standard deviation is less shows nothing."""
 ALIGNED_GAIN = 0.5
