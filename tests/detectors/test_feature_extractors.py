@@ -85,7 +85,7 @@ def test_a_product_is_taught_through_it_and_loads_only_where_it_is_chosen(
     assert through.teaching is not None
     assert any(NAME in note for note in through.teaching.notes)
     assert NAME in through.metadata.training.start
-    assert len(through.memory.centre) == CHANNELS
+    assert len(through.memory.levels[0].views[0].basis.centre) == CHANNELS
     assert own.memory.extractor != through.memory.extractor
     assert _loads(own, folder) and _loads(through, folder)
     monkeypatch.delenv(VARIABLE)

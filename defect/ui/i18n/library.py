@@ -149,7 +149,6 @@ MESSAGES = {
     "autoencoder_weights_restore_weights": "没有自编码器权重。请恢复 weights 文件夹，或用 "
     "`python -m defect train` 训练。",
     "calibration_unusable": "weights/{file} 不能使用：{reason}。请重新训练或下载。",
-    "stretched": "照片的长宽比与学习用的照片不同：已缩放为其长宽比。",
     "memory_unusable": "weights/{file} 不能使用：{reason}。请重新学习。",
     "memories_here_recognise_product": "此处没有可用来识别产品的记忆模型。",
     "classes_missing": "weights/{file} 没有列出六个类别。请重新下载。",
