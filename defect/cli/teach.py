@@ -57,7 +57,7 @@ def _teach(options: argparse.Namespace) -> int:
     photos = listing.photos
     print_skipped(listing.skipped)
     if len(photos) <= MAX_PHOTOS:  # more are refused without being read
-        print_problems(check_photos(photos))
+        print_problems(check_photos(photos, options.bit_depth))
     detector = teach(photos, options.name, bit_depth=options.bit_depth, folder=options.weights)
     report = detector.teaching
     assert report is not None

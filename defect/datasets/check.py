@@ -112,7 +112,8 @@ class _Seen:
 class _Findings:
     """Collects what was seen of photos, and what is said of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, bit_depth: int | None = None) -> None:
+        self.bit_depth = bit_depth
         self.seen: list[_Seen] = []
         self.problems: list[Message] = []
         self.notes: list[Message] = []
@@ -125,7 +126,7 @@ class _Findings:
         found = []
         for source in sources:
             try:
-                photo = source.read()
+                photo = source.read(self.bit_depth)
             except ImageError as error:
                 self._unreadable.append(source.name)
                 self._first_error = self._first_error or error.args[0]
@@ -199,9 +200,13 @@ def check_folder(folder: Path, categories: Sequence[str] = ()) -> DataCheck:
     return _check_loose(root, findings)
 
 
-def check_photos(photos: Iterable[Source]) -> tuple[Message, ...]:
-    """The problems of good photos of one product, such as somebody teaches from."""
-    findings = _Findings()
+def check_photos(photos: Iterable[Source], bit_depth: int | None = None) -> tuple[Message, ...]:
+    """The problems of good photos of one product, such as somebody teaches from.
+
+    Args:
+        bit_depth: of the camera, where somebody knows.
+    """
+    findings = _Findings(bit_depth)
     _compare(findings.look(photos), findings)
     return findings.finish("photos", ()).problems
 
@@ -332,7 +337,9 @@ def _compare(seen: list[_Seen], findings: _Findings, category: str = "") -> None
     _check_shapes(seen, findings)
     _check_depths(seen, findings)
     _check_same(seen, findings)
-    if flat := [each.name for each in seen if each.flat]:
+    # What is nearly black only for its bit depth was named for that.
+    shallow = guess_bit_depth(each.maximum for each in seen) < 16
+    if flat := [e.name for e in seen if e.flat and not (shallow and e.maximum is not None)]:
         text = "Photos that show nothing, of one colour ({count}): {names}."
         findings.problem("check_flat", text, flat)
     if tiny := [each.name for each in seen if min(each.size) < TINY]:
@@ -373,7 +380,7 @@ def _check_depths(seen: list[_Seen], findings: _Findings) -> None:
     undeclared = [each for each in seen if each.maximum is not None]
     maxima = [each.maximum or 0 for each in undeclared]
     depth = guess_bit_depth(maxima)
-    if depth < 16:
+    if depth < 16 and findings.bit_depth is None:
         findings.problem(
             "check_bit_depth",
             "16-bit files with values of {depth} bits ({count}): {names}. They are nearly black "

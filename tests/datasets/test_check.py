@@ -214,6 +214,14 @@ def test_the_short_form_of_photos_to_teach_from(tmp_path: Path) -> None:
     assert problem.key == "check_copies"
 
 
+def test_dark_photos_are_named_for_their_depth_alone(root: Path) -> None:
+    deep(root / "part")
+    (root / "part/train/good/003.png").unlink()
+    photos = find_photos([root / "part/train/good"])[0]
+    assert {problem.key for problem in check_photos(photos)} == {"check_bit_depth"}
+    assert check_photos(photos, bit_depth=12) == ()
+
+
 def test_train_says_the_problems_first(root: Path, capsys: Captured, tmp_path: Path) -> None:
     doubled(root / "part")
     copied(root / "part")
