@@ -104,7 +104,7 @@ def load_test(data: Path, name: str, step: int) -> Test:
 
 
 def _once(extractor: nn.Module, sha256: str, test: Test, count: str, draw: int) -> dict[str, float]:
-    chosen = np.arange(len(test.train))
+    chosen: np.ndarray = np.arange(len(test.train))
     if count != "all":
         chosen = np.random.default_rng(draw).permutation(len(test.train))[: int(count)]
     fitted = fit_memory(extractor, [test.train[i] for i in chosen], sha256, seed=draw)
