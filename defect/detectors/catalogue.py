@@ -29,9 +29,10 @@ from defect.weights.resolution import Availability, Kind
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
-MODEL_BYTES = 384 * 1024**2
-"""Of loaded models kept: a VAE takes 75 MB, a CAE 7 MB, all that are bundled 300 MB. Were they more
-than this, visitors who take turns would load a model for every photo, and the heap would tear."""
+MODEL_BYTES = 512 * 1024**2
+"""Of loaded models kept: a VAE takes 75 MB, a memory 15 MB, a CAE 7 MB, all bundled ones 480 MB. Were
+they more than this, visitors who take turns would load a model for every photo, and the heap would
+tear."""
 _MODELS: ModelCache[Any] = ModelCache(MODEL_BYTES)
 PREFERRED = ("memory", "dae", "cae", "vae")
 """Models, the one to begin with first: the best on held-out photos of most categories."""

@@ -309,7 +309,7 @@ def test_the_command_writes_what_it_is_asked_for(
     assert capsys.readouterr().out == ""
     found = results.read_results(tmp_path / "w")
     assert Path(files[0]).read_text() == results.to_json(found)
-    assert Path(files[1]).read_text() == results.to_csv(results.rows(found))
+    assert Path(files[1]).read_text("utf-8-sig") == results.to_csv(results.rows(found))
     assert "| bottle | CAE | **0.750**" in Path(files[2]).read_text()
     assert main(arguments) == 0
     assert capsys.readouterr().out == results.to_text(found) + "\n"

@@ -172,11 +172,11 @@ def test_photos_that_show_nothing_are_an_error(folder: Path, grey: int) -> None:
 
 def test_a_category_of_a_data_folder_is_taught_and_saved(tmp_path: Path) -> None:
     weights = write_extractor(tmp_path / "weights")
-    write_photos(tmp_path / "data/disc/train/good", good_photos(3, 0))
+    write_photos(tmp_path / "data/disc/train/good", good_photos(12, 0))
     entry = teach_and_save("disc", tmp_path / "data", weights)
     assert entry.file == "memory/disc.safetensors"
     inspect = load("memory", "disc", folder=weights)
-    assert inspect.metadata.training.images_fit == 3
+    assert inspect.metadata.training.images_fit == 12
     assert not inspect(good_photos(1, 4)[0]).defective
 
 
