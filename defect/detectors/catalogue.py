@@ -30,9 +30,9 @@ EXAMPLES_FOLDER = Path(__file__).resolve().parents[2] / "examples"
 STEEL_EXAMPLES = "rendered_steel"
 DEFAULT_CATEGORY = "rendered_cap"
 MODEL_BYTES = 512 * 1024**2
-"""Of loaded models kept: a VAE takes 75 MB, a memory 15 MB, a CAE 7 MB, all bundled ones 480 MB. Were
-they more than this, visitors who take turns would load a model for every photo, and the heap would
-tear."""
+"""Of loaded models kept: a VAE takes 75 MB, a memory 15 MB, a CAE 7 MB, all bundled ones 480 MB.
+Were they more, visitors who take turns would load a model for every photo, and the heap would tear.
+"""
 _MODELS: ModelCache[Any] = ModelCache(MODEL_BYTES)
 PREFERRED = ("memory", "dae", "cae", "vae")
 """Models, the one to begin with first: the best on held-out photos of most categories."""

@@ -94,6 +94,7 @@ def test_an_upload_one_that_is_none_and_one_of_something_else(page: Page, tmp_pa
     expect(page.locator("#compare-run")).to_be_disabled()
     clear.click()
     expect(verdict).to_contain_text("No photo yet")
+    page.locator("#model").get_by_text("DAE").click()
     upload.set_input_files(EXAMPLES / "rendered_weave/good.jpg")
     expect(page.locator("#verdict .warning")).to_contain_text("does not look like")
     move_slider(page, "threshold", 3)

@@ -23,6 +23,12 @@ def test_the_threshold_repaints_at_once_and_asks_nobody(page: Page) -> None:
     expect(page.locator("#verdict")).to_contain_text("threshold 3.00")
 
 
+@pytest.mark.parametrize(
+    "page",
+    [(1280, "light", "tab=inspect&model=dae&category=rendered_cap")],
+    indirect=True,
+    ids=["dae"],
+)
 def test_wipe_opacity_colours_and_views_change_the_picture_alone(page: Page) -> None:
     inspect_example(page, 1)
     seen = {pixels(page)}

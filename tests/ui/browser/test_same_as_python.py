@@ -31,7 +31,10 @@ def test_the_shared_cases_in_a_browser(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [(1280, "light", "model=dae&category=rendered_cap")], indirect=True, ids=["dae"]
+    "page",
+    [(1280, "light", "tab=inspect&model=dae&category=rendered_cap")],
+    indirect=True,
+    ids=["dae"],
 )
 def test_a_report_s_overlay_looks_like_the_one_on_screen(page: Page) -> None:
     inspect_example(page, CRACK)

@@ -120,6 +120,7 @@ def test_results_open_sort_and_show_what_is_chosen(page: Page) -> None:
     detail = page.locator("#results-detail")
     expect(detail.locator("svg").first).to_be_visible()
     expect(detail.locator("score-histogram rect").first).to_be_visible()
+    page.locator("#results-model").get_by_text("DAE").click()
     expect(page.locator("#results-reconstructions img")).to_have_count(4)
     expect(page.locator("#results-steel svg")).to_have_count(2)
 
