@@ -137,6 +137,7 @@ MESSAGES = {
     "photos_show_nothing": "这些照片没有内容：全黑、全白或只有一种颜色。请使用产品的照片。",
     "photos_all_equal": "所有照片都相同。请只用其中一张学习，或添加不同的照片。",
     "memory_photo_count": "有 {count} 张照片；学习需要 1 至 {most} 张。",
+    "stretched": "长宽比与学习所用的照片不同：已缩放为后者的比例。",
     "teach_backbone": "通过 {backbone} 学习：只有选用它的地方才能载入该文件。",
     # detectors
     "darker": "比训练照片暗：亮度已归一化，乘以 {gain}。",
