@@ -83,7 +83,7 @@ class AutoencoderDetector:
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        return run_batched(self._inspect, photos)
+        return run_batched(self._inspect, photos, self.metadata.bit_depth)
 
     def save(self, path: Path) -> None:
         """Writes the weights file; `load(path)` restores the detector.
@@ -125,6 +125,7 @@ class AutoencoderDetector:
         return [
             Inspection(
                 photo=photo.shown,
+                photo_size=photo.size,
                 name=photo.name,
                 notes=photo.notes + brightness_note(float(gains[i])),
                 anomaly_map=maps[i].numpy(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from defect.imaging.bit_depth import check_bit_depth, guess_bit_depth
@@ -119,29 +119,23 @@ def _read_chunk(coming: Iterator[PhotoSource], bit_depth: int | None) -> list[Ph
     return chunk
 
 
-def run_batched(inspect: Callable[[Sequence[Photo]], list[Result]], photos: Any) -> Any:
+def run_batched(
+    inspect: Callable[[Sequence[Photo]], list[Result]], photos: Any, bit_depth: int | None = None
+) -> Any:
     """One photo → its result, a list of them → a list, through as few passes as `BATCH` allows.
+
+    Args:
+        bit_depth: of the camera, with which files are read that do not say it.
 
     Raises:
         ImageError: a photo cannot be used; of a list, the first such.
     """
     several = photos if isinstance(photos, list) else [photos]
-    depth = _own_bit_depth(inspect)
-    results: list[Any] = []
+    results: list[Result] = []
     for start in range(0, len(several), BATCH):
-        batch = [read_photo(photo, bit_depth=depth) for photo in several[start : start + BATCH]]
-        for photo, result in zip(batch, inspect(batch), strict=True):
-            if isinstance(result, Inspection):
-                results.append(replace(result, photo_size=photo.size))
-            else:
-                results.append(result)
+        batch = several[start : start + BATCH]
+        results += inspect([read_photo(photo, bit_depth=bit_depth) for photo in batch])
     return results if isinstance(photos, list) else results[0]
-
-
-def _own_bit_depth(inspect: Callable[..., Any]) -> int | None:
-    """What the header of the detector says whose method this is; None for any other function."""
-    metadata = getattr(getattr(inspect, "__self__", None), "metadata", None)
-    return getattr(metadata, "bit_depth", None)
 
 
 def sampled_bit_depth(photos: Sequence[PhotoSource]) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,12 @@ def false_alarm_bound(stopped: int, good: int, confidence: float = 0.95) -> floa
     if stopped >= good:
         return 1.0
     return float(stats.beta.ppf(confidence, stopped + 1, good - stopped))
+
+
+@lru_cache(maxsize=64)
+def false_alarm_percents(good: int) -> tuple[int, ...]:
+    """`false_alarm_bound` in whole per cent, rounded up, of 0, 1, 2 … of so many stopped."""
+    return tuple(math.ceil(100 * false_alarm_bound(stopped, good)) for stopped in range(good + 1))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import filecmp
 import json
-import math
 import secrets
 import zlib
 from collections.abc import Mapping, Sequence
@@ -25,7 +24,7 @@ from matplotlib import colormaps
 from defect.detectors import catalogue
 from defect.detectors.thresholds import (
     drawn_defects,
-    false_alarm_bound,
+    false_alarm_percents,
     presets,
     stored_scores,
 )
@@ -205,11 +204,6 @@ def _known(model: str | None, category: str) -> dict[str, Any]:
         "drawn": drawn_defects(metadata),
         "presets": asdict(found) if found else {"balanced": 1.0},
     }
-
-
-def false_alarm_percents(good: int) -> list[int]:
-    """For 0, 1, 2 … of so many good photos stopped, the percentage that is stopped at most."""
-    return [math.ceil(100 * false_alarm_bound(stopped, good)) for stopped in range(good + 1)]
 
 
 def _listed(scores: Sequence[float]) -> list[int]:

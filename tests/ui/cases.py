@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from defect.detectors.thresholds import false_alarm_percents
 from defect.inspection import Inspection, WeightsSource
-from defect.ui.payload import STEPS, false_alarm_percents
+from defect.ui.payload import STEPS
 from defect.weights.files import Metadata, Training
 
 CASES: dict[str, list[Any]] = json.loads(

@@ -100,7 +100,7 @@ class MemoryDetector:
         Raises:
             ImageError: a photo cannot be used; of a list, the first such.
         """
-        return run_batched(self._inspect, photos)
+        return run_batched(self._inspect, photos, self.metadata.bit_depth)
 
     def save(self, path: Path) -> None:
         """Writes the detector as safetensors; `load(path)` restores it."""
@@ -122,6 +122,7 @@ class MemoryDetector:
         found, gain = anomaly_map(self.memory, self.extractor, photo.pixels, self.device)
         return Inspection(
             photo=photo.shown,
+            photo_size=photo.size,
             name=photo.name,
             notes=photo.notes + self._notes(photo, gain),
             anomaly_map=found.numpy(),

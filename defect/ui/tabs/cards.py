@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from html import escape
 
 from defect.detectors.catalogue import Category
 from defect.detectors.steel import Classification
-from defect.detectors.thresholds import Cost, false_alarm_bound
+from defect.detectors.thresholds import Cost, false_alarm_percents
 from defect.inspection import WeightsSource
 from defect.ui.i18n import name_of, translate, translate_message
 from defect.weights.files import Metadata
@@ -119,7 +118,7 @@ def threshold_cost(cost: Cost) -> str:
     if not good:
         return ""
     held_out = translate("cost_held_out", count=cost.held_out) if cost.held_out else ""
-    most = math.ceil(100 * false_alarm_bound(cost.stopped, good))
+    most = false_alarm_percents(good)[cost.stopped]
     test = translate("cost_test", count=cost.good) if cost.good else ""
     line = translate(
         "cost_line" if cost.defective else "cost_line_good",
