@@ -208,33 +208,20 @@ def restore(
         wait: not used; an autoencoder needs nothing but its file.
 
     Raises:
-        WeightsError: the content does not fit; the text says why.
-        ValueError: the same, of a file somebody brought.
+        WeightsError: the network does not fit; the text says why.
+        ValueError: the content does not fit.
     """
     model = next(name for name in AUTOENCODERS if name == content.metadata.model)
     network = build_autoencoder(model)
-    brought = content.source.source == "uploaded"
     try:
         files.load_into(network, content)
     except WeightsError as error:
-        if brought:
+        if content.source.source == "uploaded":
             raise ValueError("its network does not fit") from error
         raise
-    try:
-        calibration = scoring.restore_calibration(
-            content.calibration, content.metadata.calibration, content.packed.get("whitening")
-        )
-    except ValueError as error:
-        if brought:
-            raise
-        raise WeightsError(
-            Message(
-                "calibration_unusable",
-                "weights/{file} cannot be used: {reason}. Train or fetch it again.",
-                file=content.source.file,
-                reason=str(error),
-            )
-        ) from error
+    calibration = scoring.restore_calibration(
+        content.calibration, content.metadata.calibration, content.packed.get("whitening")
+    )
     return AutoencoderDetector(
         fold_batch_norm(network.eval()),
         calibration,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from defect.inspection import Message, WeightsSource
 from defect.weights import files, resolution
-from defect.weights.errors import NotAvailable, WeightsError
+from defect.weights.errors import NotAvailable, WeightsError, unusable
 from defect.weights.files import Weights
 from defect.weights.index import WEIGHTS_FOLDER
 
@@ -141,26 +141,15 @@ def restore(
         WeightsError: the content does not fit the model.
         ValueError: the same, of a file somebody brought.
     """
-    _check_bit_depth(content)
     module, _, function = KINDS[content.metadata.model].partition(":")
     make: Callable[..., Detector] = getattr(import_module(module), function)
-    return make(content, folder, device=device, wait=wait)
-
-
-def _check_bit_depth(content: Weights) -> None:
     try:
         content.metadata.bit_depth  # noqa: B018  # raises where it is senseless
+        return make(content, folder, device=device, wait=wait)
     except ValueError as error:
         if content.source.source == "uploaded":
             raise
-        raise WeightsError(
-            Message(
-                "calibration_unusable",
-                "weights/{file} cannot be used: {reason}. Train or fetch it again.",
-                file=content.source.file,
-                reason=str(error),
-            )
-        ) from error
+        raise unusable(content.source.file, error) from error
 
 
 def _not_a_detector(path: Path, reason: str = "it is not one, or is damaged") -> WeightsError:

@@ -22,7 +22,7 @@ from defect.imaging.photo import Photo, Source, network_input
 from defect.inspection import Message, WeightsSource
 from defect.networks.steel_cnn import SteelCNN
 from defect.weights import files, resolution
-from defect.weights.errors import WeightsError
+from defect.weights.errors import WeightsError, unusable
 from defect.weights.files import Metadata
 from defect.weights.index import WEIGHTS_FOLDER
 
@@ -151,14 +151,7 @@ def load_steel_classifier(
     try:
         ood = restore_out_of_distribution(content.calibration, content.metadata.calibration)
     except ValueError as error:
-        raise WeightsError(
-            Message(
-                "calibration_unusable",
-                "weights/{file} cannot be used: {reason}. Train or fetch it again.",
-                file=content.source.file,
-                reason=str(error),
-            )
-        ) from error
+        raise unusable(content.source.file, error) from error
     network = SteelCNN()
     files.load_into(network, content)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it

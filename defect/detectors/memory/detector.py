@@ -24,7 +24,6 @@ from defect.detectors.stream import run_batched
 from defect.imaging.photo import Photo, Source
 from defect.inspection import Inspection, Message, WeightsSource
 from defect.weights import files
-from defect.weights.errors import NotAvailable, WeightsError
 from defect.weights.files import Metadata, Weights
 from defect.weights.index import WEIGHTS_FOLDER
 
@@ -180,31 +179,16 @@ def restore(
 
     Raises:
         NotAvailable: the feature extractor it needs is not here (yet).
-        WeightsError: the content does not fit; the text says why.
-        ValueError: the same, of a file somebody brought.
+        ValueError: the content does not fit.
     """
-    try:
-        if content.network:
-            raise ValueError("it holds a network, and a memory has none")
-        memory = restore_memory(content.calibration, content.metadata.calibration)
-        extractor = extractor_for(memory.extractor, folder, wait)
-        if extractor is None or any(
-            len(view.basis.centre) != extractor.channels
-            for level in memory.levels
-            for view in level.views
-        ):
-            raise ValueError(ANOTHER_EXTRACTOR)
-    except NotAvailable:
-        raise
-    except ValueError as error:
-        if content.source.source == "uploaded":
-            raise
-        raise WeightsError(
-            Message(
-                "memory_unusable",
-                "weights/{file} cannot be used: {reason}. Teach it again.",
-                file=content.source.file,
-                reason=str(error),
-            )
-        ) from error
+    if content.network:
+        raise ValueError("it holds a network, and a memory has none")
+    memory = restore_memory(content.calibration, content.metadata.calibration)
+    extractor = extractor_for(memory.extractor, folder, wait)
+    if extractor is None or any(
+        len(view.basis.centre) != extractor.channels
+        for level in memory.levels
+        for view in level.views
+    ):
+        raise ValueError(ANOTHER_EXTRACTOR)
     return MemoryDetector(extractor, memory, content.metadata, content.source, device=device)

@@ -149,8 +149,7 @@ MESSAGES = {
     "no_header": "此处没有 {category} 的 {model} 权重。",
     "autoencoder_weights_restore_weights": "没有自编码器权重。请恢复 weights 文件夹，或用 "
     "`python -m defect train` 训练。",
-    "calibration_unusable": "weights/{file} 不能使用：{reason}。请重新训练或下载。",
-    "memory_unusable": "weights/{file} 不能使用：{reason}。请重新学习。",
+    "weights_unusable": "weights/{file} 不能使用：{reason}。请重新训练或下载。",
     "memories_here_recognise_product": "此处没有可用来识别产品的记忆模型。",
     "classes_missing": "weights/{file} 没有列出六个类别。请重新下载。",
     "weights_replaced": "该检测器所用的权重（{file}）已被替换或删除。请重新载入。",
